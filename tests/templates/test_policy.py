@@ -57,6 +57,8 @@ NOT_NAMED = {
 
 # Modules of image-copy-aws that only the command line uses. Their actions need the user's permissions.
 COMMAND_LINE_MODULES = ("creation", "lifecycle_preview", "scan_findings")
+# Modules that only the feature `command-line` compiles, so that the function cannot call them.
+FEATURE_MODULES = {"stacks": "lib.rs", "scan": "state_table/mod.rs"}
 
 
 def allowed_actions() -> set[str]:
@@ -72,7 +74,8 @@ def allowed_actions() -> set[str]:
 def actions_in_code() -> set[str]:
     """Returns the actions in the provider's code."""
     crates = ("image-copy-aws", "cfn-container-image-provider")
-    source = "".join(rust_source(CRATES / crate / "src", COMMAND_LINE_MODULES) for crate in crates)
+    without = (*COMMAND_LINE_MODULES, *FEATURE_MODULES)
+    source = "".join(rust_source(CRATES / crate / "src", without) for crate in crates)
     return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
 
 
@@ -115,6 +118,13 @@ class Policy(unittest.TestCase):
             self.assertTrue(names, module)
             for name in ("".join(pair) for pair in names):
                 self.assertNotRegex(provider, rf"\b{name}\b", module)
+
+    def test_only_the_feature_of_the_command_line_compiles_its_modules(self):
+        for module, parent in FEATURE_MODULES.items():
+            source = (CRATES / "image-copy-aws" / "src" / parent).read_text()
+            self.assertIn(f'#[cfg(feature = "command-line")]\nmod {module};\n', source)
+        manifest = (CRATES / "cfn-container-image-provider" / "Cargo.toml").read_text()
+        self.assertNotIn("command-line", manifest)
 
     def test_a_missing_action_is_detected_on_both_sides(self):
         allowed = allowed_actions()

@@ -76,5 +76,7 @@ pub use secrets::{SecretReadError, SecretReadErrorKind, Secrets};
 pub use shell::{ShellClients, ShellOptions};
 #[cfg(feature = "command-line")]
 pub use stacks::{Stack, StackError, StackResource, Stacks};
+#[cfg(feature = "command-line")]
+pub use state_table::TableContent;
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, WriteOutcome};
 pub use unavailable::UnavailableCredentials;

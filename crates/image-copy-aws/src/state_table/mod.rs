@@ -3,6 +3,8 @@
 //! Copies work without the state, so every call ends within [`BUDGET`].
 
 mod item;
+#[cfg(feature = "command-line")]
+mod scan;
 mod tag_state;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,6 +25,8 @@ use crate::endpoints::Service;
 use crate::retry::{RetryPolicy, RetryingClient};
 
 use item::{IMAGE, Item, VERSION};
+#[cfg(feature = "command-line")]
+pub use scan::TableContent;
 pub use tag_state::{CopyRecord, Lease, Owner, TagState};
 
 /// Time for one call with all its attempts. DynamoDB responds in milliseconds.

@@ -104,6 +104,23 @@ async fn an_item_without_state_is_an_error() {
     assert!(matches!(table.get(KEY).await, Err(Error::Protocol(_))));
 }
 
+#[cfg(feature = "command-line")]
+#[tokio::test]
+async fn a_scan_reads_all_pages() {
+    let (table, calls) = table(|number, _, _| match number {
+        1 => success(&json!({"Items": [stored("7")], "LastEvaluatedKey": {"Image": {"S": KEY}}})),
+        2 => failure("ProvisionedThroughputExceededException", "slow down"),
+        _ => success(&json!({"Items": [{"Image": {"S": "other"}}, stored("8")]})),
+    });
+    let content = table.scan().await.unwrap();
+    assert_eq!(content.tags.iter().map(TagState::version).collect::<Vec<_>>(), [7, 8]);
+    assert_eq!(content.unreadable, 1);
+    let calls = calls.lock().unwrap();
+    assert_eq!(calls.len(), 3);
+    assert_eq!((calls[0].0.as_str(), &calls[0].1["ConsistentRead"]), ("Scan", &json!(true)));
+    assert_eq!(calls[2].1["ExclusiveStartKey"], json!({"Image": {"S": KEY}}));
+}
+
 #[tokio::test]
 async fn a_silent_table_fails_within_the_budget() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
