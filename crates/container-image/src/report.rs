@@ -7,6 +7,8 @@ mod hint;
 mod missing_repository;
 mod plan;
 pub(crate) mod sync;
+mod table;
+mod terminal_line;
 pub(crate) mod unresolved;
 mod usage;
 

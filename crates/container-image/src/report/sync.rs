@@ -10,6 +10,7 @@ use image_copy::text::escaped_json;
 use serde_json::{Value, json};
 
 use super::hint::hint;
+use super::terminal_line::for_stdout;
 use super::{MAX_LINE_CHARS, byte_size, details, fail, print, seconds, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::sync::{ChangeKind, ImageResult, Totals};
@@ -75,7 +76,7 @@ impl<'a> SyncReport<'a> {
     }
 
     fn print_line(&mut self, result: &ImageResult<'_>) {
-        self.print(&line(result, self.mode, self.options));
+        self.print(&for_stdout(&line(result, self.mode, self.options)));
         if let Err(failure) = &result.change
             && self.verbosity == Verbosity::Verbose
         {
