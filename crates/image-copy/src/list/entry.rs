@@ -58,7 +58,10 @@ impl Entry {
 
 impl Target {
     /// Parses a path below the prefix, or a complete name if its first component is a host.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// The reason if the name is invalid.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
         let parsed = match text.split_once('/') {
             Some((first, path)) if is_host(first) => {

@@ -64,7 +64,8 @@ fn text(content: &[u8]) -> Result<&str, (usize, String)> {
 
 /// Returns true if the first line that is not a comment belongs to YAML or JSON. A reference never contains a
 /// colon at its end or before a space.
-fn is_yaml(text: &str) -> bool {
+#[must_use]
+pub fn is_yaml(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim_end);
     let first =
         lines.find(|line| !line.is_empty() && !line.trim_start().starts_with('#')).unwrap_or_default();
