@@ -21,6 +21,7 @@ mod git;
 mod git_url;
 mod input_file;
 mod log;
+mod output_file;
 mod progress;
 mod report;
 mod resolve;

@@ -1,18 +1,18 @@
 //! The file of `--report`: the URI of each image, by its source.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use image_copy::copy::Request;
 use image_copy::oci::Prefix;
 use serde_json::json;
-use tempfile::{Builder, NamedTempFile};
 
 use super::images::Image;
 use super::result::ImageResult;
 use crate::args::ReportFormat;
 use crate::display;
+use crate::output_file::OutputFile;
 
 /// Keys of the report, by the position of the image.
 pub(crate) struct ReportKeys(Vec<String>);
@@ -47,8 +47,7 @@ impl ReportKeys {
 pub(crate) struct ReportFile {
     keys: ReportKeys,
     format: ReportFormat,
-    path: PathBuf,
-    temporary: NamedTempFile,
+    output: OutputFile,
 }
 
 impl ReportFile {
@@ -57,18 +56,8 @@ impl ReportFile {
     /// # Errors
     /// One line.
     pub(crate) fn create(path: &Path, format: ReportFormat, keys: ReportKeys) -> Result<Self, String> {
-        // The report replaces what is under its path.
-        if path.exists() && !path.is_file() {
-            return Err(format!(
-                "the report {} is not a regular file. Correct --report.",
-                display::path(path)
-            ));
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        match temporary_file(folder.unwrap_or(Path::new("."))) {
-            Ok(temporary) => Ok(Self { keys, format, path: path.into(), temporary }),
-            Err(error) => Err(unwritable(path, &error)),
-        }
+        let output = OutputFile::create(path).map_err(|error| unwritable(path, &error))?;
+        Ok(Self { keys, format, output })
     }
 
     /// Writes the report of all images that did not fail. The file is replaced completely or not at all.
@@ -76,7 +65,7 @@ impl ReportFile {
     /// # Errors
     /// One line.
     pub(crate) fn write(self, results: &[Option<ImageResult<'_>>]) -> Result<(), String> {
-        let Self { keys, format, path, mut temporary } = self;
+        let Self { keys, format, output } = self;
         let uris: BTreeMap<&str, String> = keys
             .0
             .iter()
@@ -94,9 +83,8 @@ impl ReportFile {
                 .map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}))
                 .collect(),
         };
-        let written = writeln!(temporary, "{document:#}");
-        let written = written.and_then(|()| temporary.persist(&path).map_err(|error| error.error));
-        written.map(drop).map_err(|error| unwritable(&path, &error))
+        let path = output.path().to_owned();
+        output.write(&format!("{document:#}\n")).map_err(|error| unwritable(&path, &error))
     }
 }
 
@@ -105,18 +93,6 @@ fn unwritable(path: &Path, error: &io::Error) -> String {
     format!(
         "the report {path} cannot be written: {error}. Correct --report, or the permissions of its folder."
     )
-}
-
-/// Creates a file with the permissions of the user's other files. Temporary files are private by default.
-fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // The system removes the bits of the umask.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }
 
 /// Returns the words of the path below the prefix as one name: `prometheus/node-exporter` becomes
