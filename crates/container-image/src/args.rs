@@ -2,6 +2,7 @@
 
 mod connection;
 mod creation;
+mod import;
 mod list;
 mod pages;
 mod sync;
@@ -16,6 +17,7 @@ use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use creation::CreationArgs;
+pub(crate) use import::ImportArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use sync::{ReportFormat, SyncArgs};
@@ -72,6 +74,12 @@ pub(crate) enum Command {
     /// Copies several images at once, and continues after a failure. An unchanged image costs one HEAD request,
     /// which Docker Hub does not count as a pull. Nothing is deleted.
     Sync(SyncArgs),
+
+    /// Turn files of other tools into a list for sync
+    ///
+    /// Reads files of regsync, skopeo sync, Terraform, Kubernetes and Compose, and the output of kubectl and
+    /// docker. The list is sorted and has no duplicates.
+    Import(ImportArgs),
 
     /// List the images in files
     ///

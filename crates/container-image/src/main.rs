@@ -1,7 +1,9 @@
 //! The command line `container-image`.
 //!
 //! [`args`] parses arguments, [`commands`] runs them, [`report`] prints results and errors. [`connection`]
-//! builds the registry client with the credentials of [`auth_files`] and [`aws`]. For references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`] writes files.
+//! builds the registry client with the credentials of [`auth_files`] and [`aws`]. [`import`] turns files of other
+//! tools into lists. For references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`]
+//! writes files.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid usage, 3
 //! differences (`--check`), 130 interrupted, 143 terminated.
@@ -19,6 +21,7 @@ mod documents;
 mod edit;
 mod git;
 mod git_url;
+mod import;
 mod input_file;
 mod log;
 mod output_file;
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         match &args.command {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
             Command::Sync(sync) => commands::sync::run(sync, args.verbosity()).await,
+            Command::Import(import) => commands::import::run(import, args.verbosity()),
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
             Command::Tags(tags) => commands::tags::run(tags, args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod copy;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod pages;
 pub(crate) mod sync;

@@ -1,0 +1,73 @@
+//! `container-image import`: turns files of other tools into a list for `sync`.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::args::{ImportArgs, Verbosity};
+use crate::import::{self, File, Imported, MAX_FILE_BYTES};
+use crate::report::{self, INVALID_USAGE};
+use crate::output_file::OutputFile;
+use crate::{display, input_file};
+
+/// Standard input as an argument.
+const STDIN: &str = "-";
+
+/// Imports files, and prints or writes the list.
+pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
+    let read: Result<Vec<File>, String> = args.files.iter().map(|file| read(file)).collect();
+    let files = match read {
+        Ok(files) => files,
+        Err(line) => {
+            report::fail(&line);
+            return ExitCode::from(INVALID_USAGE);
+        }
+    };
+    let Imported { list, notes } = match import::import(&files, args.format) {
+        Ok(imported) => imported,
+        Err(lines) => {
+            lines.iter().for_each(|line| _ = report::fail(line));
+            return ExitCode::FAILURE;
+        }
+    };
+    if verbosity != Verbosity::Quiet {
+        notes.iter().for_each(|note| report::note(note));
+    }
+    let Some(path) = &args.output else { return report::print(list.trim_end(), "") };
+    match OutputFile::create(path).and_then(|output| output.write(&list)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::fail(&format!(
+            "the list {} cannot be written: {}.",
+            display::path(path),
+            display::io_error(&error)
+        )),
+    }
+}
+
+fn read(argument: &str) -> Result<File, String> {
+    let unreadable =
+        |name: &str, error: &io::Error| format!("{name} cannot be read: {}.", display::io_error(error));
+    if argument == STDIN {
+        let mut stdin = io::stdin().lock();
+        if stdin.is_terminal() {
+            return Err("standard input is a terminal. Name a file, or pass the output of a command.".into());
+        }
+        let mut content = Vec::new();
+        let read = (&mut stdin).take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content);
+        let name = "standard input";
+        return match read {
+            Err(error) => Err(unreadable(name, &error)),
+            Ok(length) if length > MAX_FILE_BYTES => {
+                Err(format!("{name} is larger than {} MiB. Split it.", MAX_FILE_BYTES >> 20))
+            }
+            Ok(_) => Ok(File { name: name.into(), content }),
+        };
+    }
+    let path = Path::new(argument);
+    let name = display::path(path);
+    if path.is_dir() {
+        return Err(format!("{name} is a folder. Name its files, such as {name}/*.yaml."));
+    }
+    let content = input_file::read(path, MAX_FILE_BYTES as u64);
+    content.map(|content| File { name: name.clone(), content }).map_err(|error| unreadable(&name, &error))
+}
