@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use crate::args::{ImportArgs, Verbosity};
 use crate::import::{self, File, Imported, MAX_FILE_BYTES};
-use crate::report::{self, INVALID_USAGE};
 use crate::output_file::OutputFile;
+use crate::report::{self, INVALID_USAGE};
 use crate::{display, input_file};
 
 /// Standard input as an argument.

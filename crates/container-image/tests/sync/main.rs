@@ -192,7 +192,10 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
             "nginx --to MIRROR --report none/out.json",
             "the report none/out.json cannot be written: No such file or directory. Correct --report, ",
         ),
-        ("nginx --to MIRROR --report .", "the report . cannot be written: it is not a regular file. Correct --report"),
+        (
+            "nginx --to MIRROR --report .",
+            "the report . cannot be written: it is not a regular file. Correct --report",
+        ),
         ("secret.yaml --to MIRROR", "secret.yaml:2: credentials is only for the provider's function."),
         ("regsync.yaml --to MIRROR", "regsync.yaml:2: the destination other.example/a is not below MIRROR."),
         ("empty.txt --to MIRROR", "the lists contain no image."),
