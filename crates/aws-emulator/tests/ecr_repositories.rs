@@ -131,6 +131,51 @@ async fn stores_policies() {
 }
 
 #[tokio::test]
+async fn a_policy_can_deny_actions() {
+    let fixture = Fixture::start().await;
+    let app = json!({"repositoryName": "team/app"});
+    fixture.call("CreateRepository", app.clone()).await;
+    let policy = |principal: &Value, action: &str| {
+        let statement = json!({"Effect": "Deny", "Principal": principal, "Action": [action]});
+        json!({"repositoryName": "team/app", "policyText": json!({"Statement": [statement]}).to_string()})
+    };
+    let role = fixture.emulator.iam().role_arn();
+    let others = json!({"AWS": ["arn:aws:iam::210987654321:root", "arn:aws:iam::123456789012:role/other"]});
+    for (principal, action, is_denied) in [
+        (json!("*"), "ecr:ListImages", true),
+        (json!({"AWS": role}), "ecr:List*", true),
+        (json!({"AWS": "123456789012"}), "ecr:*", true),
+        (json!({"AWS": ["arn:aws:iam::123456789012:root"]}), "ecr:ListImages", true),
+        (json!("*"), "ecr:PutImage", false),
+        (others, "ecr:*", false),
+        (json!({"Service": "codebuild.amazonaws.com"}), "ecr:*", false),
+    ] {
+        let policy = policy(&principal, action);
+        let key = fixture.emulator.repository_arn("team/app");
+        fixture.emulator.ecr().repository(&key).delete();
+        fixture.call("CreateRepository", app.clone()).await;
+        fixture.call("SetRepositoryPolicy", policy).await;
+        let (status, output) = fixture.call_in("eu-west-1", "ListImages", app.clone()).await;
+        assert_eq!(status == 400, is_denied, "{principal} {action}: {output}");
+        if is_denied {
+            let message = output["message"].as_str().unwrap();
+            assert!(message.ends_with("with an explicit deny in a resource-based policy"), "{message}");
+        }
+    }
+    let mut conditional: Value = json!({"Effect": "Deny", "Principal": "*", "Action": "ecr:*"});
+    conditional["Condition"] = json!({"Bool": {"aws:SecureTransport": "false"}});
+    let text = json!({"Statement": conditional}).to_string();
+    fixture.emulator.ecr().repository(&fixture.emulator.repository_arn("team/app")).delete();
+    fixture.call("CreateRepository", app).await;
+    let input = json!({"repositoryName": "team/app", "policyText": text});
+    let (_, message) = fixture.api_error("SetRepositoryPolicy", input).await;
+    assert!(
+        message.contains("denial with Condition, NotPrincipal or NotAction is not implemented"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn scans_images_of_a_repository_that_scans_on_push() {
     let fixture = Fixture::start().await;
     fixture.emulator.ecr().remove_rate_limits();

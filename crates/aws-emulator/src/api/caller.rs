@@ -18,6 +18,8 @@ pub(crate) fn role_arn(account: &str, region: &str) -> String {
 pub(crate) struct Caller {
     /// ARN of the role session.
     pub(crate) principal: String,
+    /// ARN of the role.
+    pub(crate) role: String,
     /// Name of the program.
     program: Option<String>,
 }
@@ -32,7 +34,7 @@ impl Caller {
     pub(crate) fn unnamed(account: &str, region: &str) -> Self {
         let partition = hosts::partition(region);
         let principal = format!("arn:{partition}:sts::{account}:assumed-role/{ROLE}/emulated-session");
-        Self { principal, program: None }
+        Self { principal, role: role_arn(account, region), program: None }
     }
 
     /// Records an action that the caller needs permission for.

@@ -11,6 +11,7 @@ use crate::image::Manifest;
 use super::error::ApiError;
 use super::hosts;
 use super::lifecycle::Preview;
+use super::policies;
 use super::pull_through::PullThroughRule;
 use super::scans::Scan;
 use super::templates::Template;
@@ -232,6 +233,12 @@ impl State {
     ) -> Result<(), ApiError> {
         let full = format!("ecr:{}", required_permission(action));
         self.denials.check(caller, &full, resource)?;
+        let repository = self.repositories.get(key);
+        if let Some(policy) =
+            repository.and_then(|repository| repository.settings.repository_policy.as_deref())
+        {
+            policies::authorize(policy, caller, &full, resource)?;
+        }
         if !self.rate_limits.try_acquire(&key.account, &key.region, action, Instant::now()) {
             return Err(ApiError::new("ThrottlingException", "Rate exceeded"));
         }

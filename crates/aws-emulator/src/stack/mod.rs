@@ -5,6 +5,7 @@
 
 mod api;
 mod apply;
+mod call;
 mod conditions;
 mod deletion;
 mod dependencies;

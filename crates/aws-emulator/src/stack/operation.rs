@@ -1,22 +1,20 @@
 //! One operation on a stack: its calls to the provider and its events.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::apply::Changes;
+use super::call::{CallInProgress, service_timeout};
 use super::lock;
 use super::report::{CallOutcome, OperationReport, Phase, ProviderCall, StackEvent, StackStatus};
 use super::resource::{Behaviour, Kind, Resource, SimulatedResource, Trigger};
 use super::{PendingDeletion, Stack};
 use crate::bucket::{ProviderResponse, RequestIds, ResponseError, Status, URL_VALIDITY};
 use crate::ids;
-
-/// CloudFormation's maximum time for a response in seconds.
-const SERVICE_TIMEOUT: u32 = 3_600;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestType {
@@ -66,8 +64,8 @@ pub(super) struct StackOperation<'a> {
     pub(super) stack: &'a Stack,
     pub(super) changes: Mutex<Changes>,
     pub(super) pending_deletions: Mutex<Vec<PendingDeletion>>,
-    started: Instant,
-    calls: Mutex<Vec<ProviderCall>>,
+    pub(super) started: Instant,
+    pub(super) calls: Mutex<Vec<ProviderCall>>,
     events: Mutex<Vec<StackEvent>>,
     sent: Notify,
 }
@@ -156,6 +154,12 @@ impl<'a> StackOperation<'a> {
         }
         if let Some(old) = request.old_properties {
             event["OldResourceProperties"] = json!(old);
+        }
+        let token = request.properties.get("ServiceToken").and_then(Value::as_str);
+        if token != Some(self.stack.settings.service_token.as_str()) {
+            // The message of Lambda (https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html).
+            let reason = format!("Function not found: {}", token.unwrap_or_default());
+            return Err(ProvisioningError { reason, physical_id: None });
         }
         let call = self.send(request.phase, event).await;
         let request_id = call.event["RequestId"].as_str().unwrap_or_default().to_owned();
@@ -265,58 +269,4 @@ impl<'a> StackOperation<'a> {
             sent.await;
         }
     }
-}
-
-/// A call in progress. If it is dropped before its end, it is cancelled.
-struct CallInProgress<'a, 'b> {
-    operation: &'a StackOperation<'b>,
-    index: usize,
-    since: Instant,
-}
-
-impl<'a, 'b> CallInProgress<'a, 'b> {
-    fn new(operation: &'a StackOperation<'b>, phase: Phase, event: Value) -> Self {
-        let mut calls = lock(&operation.calls);
-        calls.push(ProviderCall {
-            phase,
-            event,
-            invocation_id: String::new(),
-            outcome: CallOutcome::Pending,
-            discarded_responses: Vec::new(),
-            at: operation.started.elapsed(),
-            duration: Duration::ZERO,
-        });
-        Self { operation, index: calls.len() - 1, since: Instant::now() }
-    }
-
-    fn update(&self, change: impl FnOnce(&mut ProviderCall)) {
-        change(&mut lock(&self.operation.calls)[self.index]);
-    }
-
-    fn finish_call(self, end: CallOutcome) -> ProviderCall {
-        self.update(|call| call.outcome = end);
-        let index = self.index;
-        let operation = self.operation;
-        drop(self);
-        lock(&operation.calls)[index].clone()
-    }
-}
-
-impl Drop for CallInProgress<'_, '_> {
-    fn drop(&mut self) {
-        let duration = self.since.elapsed();
-        self.update(|call| {
-            call.duration = duration;
-            if call.outcome == CallOutcome::Pending {
-                call.outcome = CallOutcome::Cancelled;
-            }
-        });
-    }
-}
-
-/// Returns the `ServiceTimeout` of an event in seconds.
-fn service_timeout(event: &Value) -> u32 {
-    let value = &event["ResourceProperties"]["ServiceTimeout"];
-    let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-    text.parse().unwrap_or(SERVICE_TIMEOUT).clamp(1, SERVICE_TIMEOUT)
 }

@@ -26,7 +26,7 @@ pub struct StackSettings {
     pub account: String,
     /// Region.
     pub region: String,
-    /// `ServiceToken` of custom resources without one.
+    /// The provider's ARN, and `ServiceToken` of custom resources without one. Resources with another one fail.
     pub service_token: String,
     /// Real duration of one second of `ServiceTimeout`.
     pub simulated_second: Duration,
