@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::conditions::Conditions;
 use super::parameters;
 use super::resolve::{function, references};
-use super::resource::{Kind, Policy, Resource, SimulatedResource};
+use super::resource::{Kind, Policy, Resource};
 use super::template::{Output, Template};
 use super::{Stack, functions, text};
 
@@ -153,7 +153,7 @@ fn kind(resource_type: &str, is_serverless: bool) -> Result<Kind, String> {
             return Err(format!("Template format error: Unrecognized resource types: [{resource_type}]"));
         }
         "AWS::CloudFormation::Stack" => return Err("aws-emulator: nested stacks are not emulated".to_owned()),
-        _ if resource_type.starts_with("AWS::") => Kind::Simulated(name, SimulatedResource::default()),
+        _ if resource_type.starts_with("AWS::") => Kind::Simulated(name, Box::default()),
         _ => return Err(format!("Template format error: Unrecognized resource types: [{resource_type}]")),
     })
 }

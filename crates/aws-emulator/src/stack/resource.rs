@@ -24,7 +24,7 @@ pub(super) enum Kind {
     /// A repository in the emulated ECR.
     Repository,
     /// A resource of this type, which the emulator simulates.
-    Simulated(String, SimulatedResource),
+    Simulated(String, Box<SimulatedResource>),
 }
 
 impl Kind {
@@ -103,7 +103,7 @@ impl Resource {
     ///
     /// Panics if the properties are not a JSON object.
     pub fn aws(resource_type: &str, properties: Value) -> Self {
-        Self::new(Kind::Simulated(resource_type.to_owned(), SimulatedResource::default()), properties)
+        Self::new(Kind::Simulated(resource_type.to_owned(), Box::default()), properties)
     }
 
     fn new(kind: Kind, properties: Value) -> Self {
