@@ -2,13 +2,12 @@
 
 use image_copy::copy;
 use image_copy::registry;
+use image_copy_aws::{InvalidProperty, SourceNotAllowed};
 
 use crate::clients::credentials::SecretProblem;
 use crate::input::continuation::StopReason;
 use crate::input::event::InvalidEvent;
 use crate::input::failed_invocation::InvocationFailure;
-use crate::input::properties::InvalidProperty;
-use crate::settings::SourceNotAllowed;
 
 /// Failure of an event.
 #[derive(Debug, Clone, PartialEq)]

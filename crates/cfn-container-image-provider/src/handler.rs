@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use image_copy_aws::{Properties, platform_names};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -19,7 +20,6 @@ use crate::input::continuation::{self, StopReason};
 use crate::input::envelope::Envelope;
 use crate::input::event::{InvalidEvent, ResourceOperation};
 use crate::input::failed_invocation::FailedInvocation;
-use crate::input::properties::{Properties, platform_names};
 use crate::input::{Event, Input};
 use crate::logging::summary::{self, EventSummary, Report};
 use crate::respond::delivery::{DeliveryError, ResponseSender};

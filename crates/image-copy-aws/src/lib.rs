@@ -20,10 +20,12 @@
 //! | [`deletion`] | deletion of tags and images |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
+//! | [`properties`], [`copy_settings`] | properties of an image in a template, and settings of the function |
 //! | [`mutability`], [`manifest_check`] | tags and manifests that a repository accepts |
 
 mod arn;
 mod clients;
+mod copy_settings;
 mod creation;
 mod credential_arn;
 mod credentials;
@@ -37,6 +39,7 @@ mod lifecycle_preview;
 mod manifest_check;
 mod mutability;
 mod partition;
+mod properties;
 mod public_credentials;
 mod referrers;
 mod registry_secret;
@@ -56,6 +59,9 @@ mod unavailable;
 
 pub use arn::{InvalidRepositoryArn, RepositoryArn};
 pub use clients::{AwsClients, ClientOptions};
+pub use copy_settings::{
+    AllowedSources, CopySettings, RegistryCredential, SourceNotAllowed, invalid_setting,
+};
 pub use creation::{Creation, CreationError, Ensured};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
@@ -66,6 +72,7 @@ pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
 pub use functions::{Functions, InvokeError};
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};
 pub use partition::Partition;
+pub use properties::{InvalidProperty, Properties, fingerprint, platform_names};
 pub use public_credentials::EcrPublicCredentials;
 pub use registry_secret::{RegistrySecret, UnusableSecret};
 pub use repository::EcrRepository;

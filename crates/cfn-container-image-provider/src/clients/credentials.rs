@@ -9,12 +9,10 @@ use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{self, Credentials, CredentialsProvider};
 use image_copy_aws::{
-    AwsClients, CredentialArn, EcrCredentials, EcrPublicCredentials, RegistrySecret, SecretReadError,
-    Secrets, UnusableSecret,
+    AwsClients, CredentialArn, EcrCredentials, EcrPublicCredentials, RegistryCredential, RegistrySecret,
+    SecretReadError, Secrets, UnusableSecret,
 };
 use tokio::time::Instant;
-
-use crate::settings::RegistryCredential;
 
 /// Credentials that all events of this process share. Secrets are cached.
 pub(crate) struct SharedCredentials {

@@ -20,7 +20,7 @@ use image_copy::copy::{
 };
 use image_copy::oci::Digest;
 use image_copy::registry::{ManifestId, Usage};
-use image_copy_aws::CopyRecord;
+use image_copy_aws::{CopyRecord, CopySettings, Properties};
 use serde_json::Value;
 
 use crate::catch::catch_panic_or_timeout;
@@ -29,8 +29,6 @@ use crate::context::EventContext;
 use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
 use crate::input::continuation::TransferStats;
-use crate::input::properties::Properties;
-use crate::settings::CopySettings;
 use lifecycle::{CopyEvent, CopySteps, PreparedCopy, PublishResult};
 use planning::CopyContext;
 use progress::TransferProgress;

@@ -2,12 +2,11 @@
 
 use image_copy::copy::{EarlierCopy, PlatformSelection};
 use image_copy::oci::{Digest, Platform};
-use image_copy_aws::{CopyRecord, Owner, TagState};
+use image_copy_aws::{CopyRecord, InvalidProperty, Owner, Properties, TagState, fingerprint};
 use serde_json::Value;
 
 use crate::context::EventContext;
 use crate::failure::Failure;
-use crate::input::properties::{InvalidProperty, Properties, fingerprint};
 
 /// A copy that CloudFormation requests.
 pub(crate) struct CopyRequest {

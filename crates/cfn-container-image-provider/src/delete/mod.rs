@@ -6,7 +6,7 @@ mod referrers;
 use image_copy::copy::{Inventory as _, PlatformSelection};
 use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
-use image_copy_aws::{EcrRepository, RepositoryArn, TagDeletion};
+use image_copy_aws::{EcrRepository, Properties, RepositoryArn, TagDeletion};
 use serde_json::Value;
 
 use crate::catch::catch_panic_or_timeout;
@@ -14,7 +14,6 @@ use crate::context::EventContext;
 use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
 use crate::input::envelope::{CREATE_FAILED, Envelope};
-use crate::input::properties::Properties;
 use lifecycle::{DeleteEvent, DeleteOutcome, DeleteReason, DeletionPlan, ImageRepository, TaggedImage};
 use referrers::Referrers;
 

@@ -5,7 +5,6 @@ pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod failed_invocation;
 mod issue_time;
-pub(crate) mod properties;
 
 use std::time::SystemTime;
 

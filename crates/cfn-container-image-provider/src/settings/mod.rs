@@ -4,18 +4,10 @@
 //! would wait for an hour. Deletes still work.
 
 mod network;
-mod registry_credentials;
-mod sources;
 
-use image_copy::copy::{Mirror, PlatformSelection};
-use image_copy::oci::Platform;
-use image_copy::text::{SanitizedText, name_without_userinfo};
+use image_copy_aws::CopySettings;
 
 pub(crate) use network::NetworkSettings;
-pub(crate) use registry_credentials::RegistryCredential;
-pub(crate) use sources::{AllowedSources, SourceNotAllowed};
-
-use crate::input::properties;
 
 /// The provider's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,19 +28,6 @@ pub(crate) struct Settings {
     pub(crate) log_level: Option<String>,
 }
 
-/// Settings of Create and Update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CopySettings {
-    /// `DEFAULT_PLATFORM`: selection for resources without `Platform`. The default is `linux/amd64`.
-    pub(crate) default_platforms: PlatformSelection,
-    /// `ALLOWED_SOURCES`: allowed source repositories. The default is all.
-    pub(crate) allowed_sources: AllowedSources,
-    /// `SOURCE_MIRRORS`: mirrors that are read before the source registry.
-    pub(crate) mirrors: Vec<Mirror>,
-    /// `REGISTRY_CREDENTIALS`: credentials for resources without `CredentialArn`.
-    pub(crate) registry_credentials: Vec<RegistryCredential>,
-}
-
 impl Settings {
     /// Reads variables with `lookup`. An empty variable counts as missing.
     pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
@@ -67,49 +46,10 @@ impl Settings {
     }
 }
 
-impl CopySettings {
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let platform = variable("DEFAULT_PLATFORM").unwrap_or_else(|| "linux/amd64".into());
-        Ok(Self {
-            default_platforms: parse_default_platforms(&platform)?,
-            allowed_sources: AllowedSources::parse(variable("ALLOWED_SOURCES").as_deref())?,
-            mirrors: parse_mirrors(variable("SOURCE_MIRRORS").as_deref())?,
-            registry_credentials: registry_credentials::parse(variable("REGISTRY_CREDENTIALS").as_deref())?,
-        })
-    }
-}
-
-/// Maximum length of a value in a message, in characters.
-const MAX_VALUE_CHARS: usize = 80;
-
-/// Describes an invalid value of a parameter of the provider's stack, in one line without a full stop.
-/// `problem` continues the sentence that starts with the value.
-fn invalid_setting(parameter: &str, value: &str, problem: &str) -> String {
-    let shown = SanitizedText::quotable(&name_without_userinfo(value), MAX_VALUE_CHARS);
-    format!("The provider's parameter {parameter} is invalid: \"{shown}\" {problem}")
-}
-
-fn parse_mirrors(value: Option<&str>) -> Result<Vec<Mirror>, String> {
-    Mirror::parse_list(value.unwrap_or_default()).map_err(|error| {
-        invalid_setting("SourceMirrors", &error.input, &format!("is not {}", error.expected))
-    })
-}
-
-fn parse_default_platforms(value: &str) -> Result<PlatformSelection, String> {
-    if value.eq_ignore_ascii_case(properties::ALL_PLATFORMS) {
-        return Ok(PlatformSelection::All);
-    }
-    let selection = match value.contains(',') {
-        true => properties::parse_platform_list(value.split(',')),
-        false => value.parse::<Platform>().map(PlatformSelection::Preferred),
-    };
-    selection.map_err(|error| {
-        invalid_setting("DefaultPlatform", &error.input, &format!("is not {}, or all", error.expected))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use image_copy::copy::PlatformSelection;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Settings {

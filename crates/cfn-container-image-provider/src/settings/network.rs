@@ -3,9 +3,7 @@
 use std::fmt;
 
 use image_copy::oci::Registry;
-use image_copy_aws::EndpointOptions;
-
-use super::invalid_setting;
+use image_copy_aws::{EndpointOptions, invalid_setting};
 
 /// Network settings for registries and AWS.
 #[derive(Clone, Default, PartialEq, Eq)]

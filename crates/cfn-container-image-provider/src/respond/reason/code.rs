@@ -3,14 +3,13 @@
 //! The engine has those of copies, `CI-001` to `CI-099` and `CI-301`. A code keeps its meaning in later
 //! versions.
 
-use image_copy_aws::{InvokeError, SecretReadErrorKind, UnusableSecret};
+use image_copy_aws::{InvalidProperty, InvokeError, SecretReadErrorKind, UnusableSecret};
 
 use super::advice::is_denied;
 use crate::clients::credentials::SecretProblem;
 use crate::failure::Failure;
 use crate::input::continuation::StopReason;
 use crate::input::failed_invocation::FailureCause;
-use crate::input::properties::InvalidProperty;
 
 /// Returns the code of the cause of `failure`.
 pub(crate) fn code(failure: &Failure) -> &'static str {

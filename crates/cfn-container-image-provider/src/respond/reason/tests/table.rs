@@ -6,12 +6,11 @@ use std::time::Duration;
 use image_copy::copy::Progress;
 use image_copy::http::{ErrorKind, SilentHost};
 use image_copy::registry::ErrorResponse;
-use image_copy_aws::InvokeError;
+use image_copy_aws::{InvokeError, Properties};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::input::Input;
-use crate::input::properties::Properties;
 use crate::settings::Settings;
 
 /// Problems that ECR and the function's own credentials exclude.

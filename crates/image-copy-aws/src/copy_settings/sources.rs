@@ -8,15 +8,16 @@ const EXPECTED: &str = "is not a prefix of references: expected a registry, opti
 
 /// Prefixes of references, in whole path components. An empty list allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct AllowedSources(Vec<Prefix>);
+pub struct AllowedSources(Vec<Prefix>);
 
 /// The source is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Source {source_name} is not allowed by the provider's parameter AllowedSources. The nearest allowed prefix is {nearest}"
 )]
-pub(crate) struct SourceNotAllowed {
-    pub(crate) source_name: String,
+pub struct SourceNotAllowed {
+    /// The source reference.
+    pub source_name: String,
     nearest: String,
 }
 
@@ -30,7 +31,10 @@ impl AllowedSources {
     }
 
     /// Checks the registry and repository of a reference.
-    pub(crate) fn check(&self, source: &Reference) -> Result<(), SourceNotAllowed> {
+    ///
+    /// # Errors
+    /// If no prefix matches.
+    pub fn check(&self, source: &Reference) -> Result<(), SourceNotAllowed> {
         if self.0.is_empty() || self.0.iter().any(|prefix| prefix.relative_path(&source.repository).is_some())
         {
             return Ok(());

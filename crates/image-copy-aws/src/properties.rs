@@ -1,12 +1,14 @@
-//! Properties of a resource in a template.
+//! Properties of an image in a template, which the function and the command line read.
 
 use std::collections::HashMap;
 
 use image_copy::copy::{PlatformSelection, Request};
 use image_copy::oci::{Digest, Platform, Reference, Tag};
 use image_copy::text::SanitizedText;
-use image_copy_aws::{CredentialArn, RepositoryArn};
 use serde_json::{Map, Value};
+
+use crate::arn::RepositoryArn;
+use crate::credential_arn::CredentialArn;
 
 /// Value of `Platform` that copies the whole index, case-insensitive.
 pub(crate) const ALL_PLATFORMS: &str = "all";
@@ -28,21 +30,24 @@ const OWN_PROPERTIES: usize = 7;
 
 /// Properties of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Properties {
-    pub(crate) source: Reference,
-    pub(crate) repository: RepositoryArn,
-    pub(crate) platforms: PlatformSelection,
+pub struct Properties {
+    /// Image to copy.
+    pub source: Reference,
+    /// Repository to copy to.
+    pub repository: RepositoryArn,
+    /// Platforms to copy.
+    pub platforms: PlatformSelection,
     /// The tag in ECR. `None` if the reference has no tag either: the image is stored by digest.
-    pub(crate) tag: Option<Tag>,
+    pub tag: Option<Tag>,
     /// Secret or parameter with credentials for the source. `None` means those of the provider's settings.
-    pub(crate) credentials: Option<CredentialArn>,
+    pub credentials: Option<CredentialArn>,
     /// True if signatures, SBOMs and attestations are copied too.
-    pub(crate) include_referrers: bool,
+    pub include_referrers: bool,
 }
 
 /// Invalid property: its name, value and expected value, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidProperty {
+pub enum InvalidProperty {
     /// A required property is missing.
     #[error("{0}")]
     Missing(&'static str),
@@ -58,7 +63,10 @@ impl Properties {
     /// Parses the properties of a Create, or of an Update with the `previous` ones. Unknown names are
     /// accepted if the previous properties have them: the original provider ignored such names, and they must
     /// not fail a rollback.
-    pub(crate) fn parse(
+    ///
+    /// # Errors
+    /// The first invalid property.
+    pub fn parse(
         properties: &Value,
         previous: &Value,
         default: &PlatformSelection,
@@ -117,7 +125,8 @@ impl Properties {
     }
 
     /// Returns the request of the engine.
-    pub(crate) fn request(&self) -> Request {
+    #[must_use]
+    pub fn request(&self) -> Request {
         Request {
             source: self.source.clone(),
             destination: self.repository.repository(),
@@ -242,7 +251,8 @@ fn display_value(value: &Value) -> SanitizedText {
 
 /// Returns the names of a copy's platforms, without duplicates: an index can have a platform for several OS
 /// versions.
-pub(crate) fn platform_names(platforms: &[Platform]) -> Vec<String> {
+#[must_use]
+pub fn platform_names(platforms: &[Platform]) -> Vec<String> {
     let mut seen = HashMap::new();
     let names = platforms.iter().map(ToString::to_string);
     names.filter(|name| seen.insert(name.clone(), ()).is_none()).collect()
@@ -250,7 +260,8 @@ pub(crate) fn platform_names(platforms: &[Platform]) -> Vec<String> {
 
 /// Returns a hash of properties, independent of their order. It does not include `ServiceToken` and
 /// `ServiceTimeout`, because they do not change the image.
-pub(crate) fn fingerprint(properties: &Value) -> String {
+#[must_use]
+pub fn fingerprint(properties: &Value) -> String {
     let mut properties = properties.as_object().cloned().unwrap_or_default();
     for name in ["ServiceToken", "ServiceTimeout"] {
         properties.remove(name);

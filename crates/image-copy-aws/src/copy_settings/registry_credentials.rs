@@ -1,17 +1,19 @@
 //! `REGISTRY_CREDENTIALS`: secrets for registries, used by resources without `CredentialArn`.
 
 use image_copy::oci::Registry;
-use image_copy_aws::CredentialArn;
 
 use super::invalid_setting;
+use crate::credential_arn::CredentialArn;
 
 const PARAMETER_NAME: &str = "RegistryCredentials";
 
 /// A registry with the ARN of its credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RegistryCredential {
-    pub(crate) registry: Registry,
-    pub(crate) arn: CredentialArn,
+pub struct RegistryCredential {
+    /// The registry.
+    pub registry: Registry,
+    /// Secret or parameter with its credentials.
+    pub arn: CredentialArn,
 }
 
 /// Parses pairs `host=arn`, separated by commas or line breaks.
