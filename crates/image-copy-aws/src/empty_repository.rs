@@ -8,6 +8,7 @@ use image_copy::copy::{Inventory, RepositorySettings};
 use image_copy::oci::{Digest, Manifest, Tag};
 use image_copy::registry::{Error, ManifestId};
 
+use crate::manifest_check;
 use crate::repository::EcrRepository;
 
 /// Inventory of a repository that counts as empty while it is missing: ECR creates it on push, or a dry run
@@ -56,6 +57,40 @@ impl Inventory for MaybeMissingRepository {
     /// The blobs were pushed before, so the repository exists.
     fn tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
         self.0.tag(manifest, tag)
+    }
+
+    fn lists_referrers<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {
+        ready(Ok(true)).boxed()
+    }
+}
+
+/// Inventory of a repository that a deployment is about to create. Sends nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewRepository;
+
+impl Inventory for NewRepository {
+    fn settings<'a>(&'a self, _: Option<&'a Tag>) -> BoxFuture<'a, Result<RepositorySettings, Error>> {
+        ready(Ok(RepositorySettings::default())).boxed()
+    }
+
+    fn manifests<'a>(&'a self, ids: &'a [ManifestId]) -> BoxFuture<'a, Result<Vec<Option<Manifest>>, Error>> {
+        ready(Ok(ids.iter().map(|_| None).collect())).boxed()
+    }
+
+    fn blobs<'a>(&'a self, _: &'a [Digest]) -> BoxFuture<'a, Result<HashSet<Digest>, Error>> {
+        ready(Ok(HashSet::new())).boxed()
+    }
+
+    fn manifests_guarantee_content(&self) -> bool {
+        false
+    }
+
+    fn rejection_reason(&self, manifest: &Manifest) -> Option<String> {
+        manifest_check::rejection_reason(manifest)
+    }
+
+    fn tag<'a>(&'a self, _: &'a Manifest, _: &'a Tag) -> BoxFuture<'a, Result<(), Error>> {
+        ready(Err(Error::Protocol("the repository does not exist"))).boxed()
     }
 
     fn lists_referrers<'a>(&'a self, _: &'a Digest) -> BoxFuture<'a, Result<bool, Error>> {

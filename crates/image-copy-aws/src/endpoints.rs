@@ -29,6 +29,8 @@ pub(crate) enum Service {
     DynamoDb,
     #[cfg(feature = "command-line")]
     CloudFormation,
+    #[cfg(feature = "command-line")]
+    Lambda,
 }
 
 impl EndpointOptions {
@@ -65,6 +67,8 @@ impl EndpointOptions {
             (Service::DynamoDb, _) => "dynamodb",
             #[cfg(feature = "command-line")]
             (Service::CloudFormation, _) => "cloudformation",
+            #[cfg(feature = "command-line")]
+            (Service::Lambda, _) => "lambda",
         };
         let suffix = if self.dual_stack { dual_stack_api_suffix(partition) } else { partition.suffix() };
         format!("{name}{fips}.{region}.{suffix}")

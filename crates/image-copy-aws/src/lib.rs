@@ -16,6 +16,7 @@
 //! | [`repository`] | one repository, through the ECR API: the engine's `Inventory` |
 //! | [`creation`], [`repository_spec`], [`empty_repository`] | creation of repositories, and repositories that are still missing |
 //! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
+//! | [`deployment`] | the account, the provider's function and the permissions of its role, before a deployment |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`deletion`] | deletion of tags and images |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
@@ -30,6 +31,8 @@ mod creation;
 mod credential_arn;
 mod credentials;
 mod deletion;
+#[cfg(feature = "command-line")]
+mod deployment;
 mod ecr_registry_host;
 mod empty_repository;
 mod endpoints;
@@ -66,8 +69,10 @@ pub use creation::{Creation, CreationError, Ensured};
 pub use credential_arn::{CredentialArn, InvalidCredentialArn};
 pub use credentials::EcrCredentials;
 pub use deletion::TagDeletion;
+#[cfg(feature = "command-line")]
+pub use deployment::{DeniedAction, FunctionConfiguration, function_region};
 pub use ecr_registry_host::EcrRegistryHost;
-pub use empty_repository::MaybeMissingRepository;
+pub use empty_repository::{MaybeMissingRepository, NewRepository};
 pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
 pub use functions::{Functions, InvokeError};
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};

@@ -46,6 +46,24 @@ pub struct ShellOptions {
     pub certificates: Vec<u8>,
 }
 
+impl ShellOptions {
+    /// Returns the Region of the options, the environment or the profile. `None` if nothing sets one.
+    pub async fn configured_region(&self) -> Option<String> {
+        self.region_chain().region().await.map(|region| region.to_string())
+    }
+
+    /// Without the instance metadata service, which the SDK's default chain asks for the Region.
+    fn region_chain(&self) -> RegionProviderChain {
+        let mut profile_region = ProfileFileRegionProvider::builder();
+        if let Some(profile) = &self.profile {
+            profile_region = profile_region.profile_name(profile);
+        }
+        RegionProviderChain::first_try(self.region.clone().map(Region::new))
+            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(profile_region.build())
+    }
+}
+
 /// Clients with the AWS credentials of a shell.
 #[derive(Clone)]
 pub struct ShellClients {
@@ -60,16 +78,8 @@ pub struct ShellClients {
 impl ShellClients {
     /// Reads Region, endpoints and proxies as the SDK does. Sends nothing: the first call fetches credentials.
     pub async fn load(options: ShellOptions) -> Self {
-        let ShellOptions { profile, region, default_region, app_name, certificates } = options;
-        let mut profile_region = ProfileFileRegionProvider::builder();
-        if let Some(profile) = &profile {
-            profile_region = profile_region.profile_name(profile);
-        }
-        // Without the instance metadata service, which the SDK's default chain asks for the Region.
-        let region = RegionProviderChain::first_try(region.map(Region::new))
-            .or_else(EnvironmentVariableRegionProvider::new())
-            .or_else(profile_region.build())
-            .or_else(Region::new(default_region));
+        let region = options.region_chain().or_else(Region::new(options.default_region.clone()));
+        let ShellOptions { profile, app_name, certificates, .. } = options;
         let mut loader = config_loader(app_name, &certificates)
             .region(region)
             .no_credentials()
