@@ -25,6 +25,7 @@ mod import;
 mod input_file;
 mod log;
 mod output_file;
+mod planning;
 mod progress;
 mod report;
 mod resolve;

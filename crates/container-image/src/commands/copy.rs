@@ -9,6 +9,7 @@ use image_copy::oci::{Reference, Tag};
 use crate::args::{CopyArgs, Verbosity};
 use crate::connection::Connection;
 use crate::creation;
+use crate::planning::{Prepared, Writes};
 use crate::progress::CopyProgress;
 use crate::report::{self, Signal};
 use crate::signals::wait_for_signal;
@@ -31,17 +32,12 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
         None,
         &args.reading.mirror,
     );
+    let writes = if args.dry_run { Writes::Forbidden } else { Writes::Allowed };
     let planning = async {
-        let (destination, creation) =
-            creation::destination(&connection, &request.destination, spec.as_ref()).await;
-        let current_state = copy::read_current_state(&request, &source, &destination).await?;
-        let plan = copy::plan(&request, &current_state, &source, &destination).await?;
-        let note = match &creation {
-            Some(creation) if args.dry_run => creation.planned(&plan).await?,
-            Some(creation) => creation.run(&plan).await?,
-            None => None,
-        };
-        Ok::<_, copy::Error>((plan, destination, note))
+        let prepared = Prepared::read(&connection, &request, &source, spec.as_ref()).await?;
+        let plan = prepared.plan().await?;
+        let note = prepared.create_repository(&plan, writes).await?;
+        Ok::<_, copy::Error>((plan, prepared.destination, note))
     };
     let result = tokio::select! {
         result = planning => result,

@@ -17,7 +17,7 @@ use super::progress::SyncProgress;
 use super::result::{Change, ChangeKind, ImageResult};
 use crate::args::{SyncArgs, Verbosity};
 use crate::connection::Connection;
-use crate::creation;
+use crate::planning::{Prepared, Writes};
 use crate::report;
 use crate::resolve::affects_registry;
 
@@ -63,25 +63,18 @@ impl Copier<'_> {
     }
 
     async fn change(&self, request: &Request, source: &Source) -> Result<Change, Error> {
-        let (destination, creation) =
-            creation::destination(&self.connection, &request.destination, self.spec.as_ref()).await;
-        let state = copy::read_current_state(request, source, &destination).await?;
+        let prepared = Prepared::read(&self.connection, request, source, self.spec.as_ref()).await?;
         if self.args.check
-            && let Some(change) = difference(request, &state)
+            && let Some(change) = difference(request, &prepared.state)
         {
             return Ok(change);
         }
-        let plan = copy::plan(request, &state, source, &destination).await?;
+        let plan = prepared.plan().await?;
         if self.args.check {
             return Ok(Change::of_plan(&plan));
         }
-        if let Some(creation) = creation {
-            let note = match self.args.dry_run {
-                true => creation.planned(&plan).await?,
-                false => creation.run(&plan).await?,
-            };
-            self.print_note(note);
-        }
+        let writes = if self.args.dry_run { Writes::Forbidden } else { Writes::Allowed };
+        self.print_note(prepared.create_repository(&plan, writes).await?);
         if self.args.dry_run {
             return Ok(Change::of_plan(&plan));
         }
@@ -90,7 +83,7 @@ impl Copier<'_> {
             Some(bar) => Arc::clone(bar) as _,
             None => Arc::new(NullReporter),
         };
-        let outcome = copy::transfer(&plan, source, &destination, &self.limits, reporter).await?;
+        let outcome = copy::transfer(&plan, source, &prepared.destination, &self.limits, reporter).await?;
         Ok(Change::of_outcome(&outcome))
     }
 
