@@ -32,7 +32,7 @@ def rust_source(folder, without=()) -> str:
 
 def properties() -> set[str]:
     """Returns the properties that the provider accepts."""
-    text = (SOURCE / "input" / "properties.rs").read_text()
+    text = (CRATES / "image-copy-aws" / "src" / "properties.rs").read_text()
     names = re.search(r"const PROPERTY_NAMES: \[&str; \d+\] =\s*\[(.*?)\];", text, re.S)[1]
     return set(re.findall(r'"(\w+)"', names))
 
@@ -46,7 +46,8 @@ def attributes() -> set[str]:
 
 def settings() -> set[str]:
     """Returns the environment variables that the provider reads as settings."""
-    names = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', rust_source(SOURCE / "settings")))
+    folders = (SOURCE / "settings", CRATES / "image-copy-aws" / "src" / "copy_settings")
+    names = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', "".join(map(rust_source, folders))))
     return names - NOT_SETTINGS
 
 
@@ -173,6 +174,11 @@ class Names(unittest.TestCase):
         self.assertEqual(options - set(re.findall(r"--[a-z-]+", page)), set())
         self.assertEqual(set(re.findall(r"--[a-z-]+", rows)) - options, set())
 
+    def test_the_command_line_knows_the_attributes(self):
+        text = (CRATES / "container-image" / "src" / "template" / "resources.rs").read_text()
+        names = re.search(r"const IMAGE_ATTRIBUTES: \[&str; \d+\] = \[(.*?)\];", text, re.S)[1]
+        self.assertEqual(set(re.findall(r'"(\w+)"', names)), attributes())
+
     def test_metrics_read_documented_fields_of_the_last_log_line(self):
         line = (SOURCE / "logging" / "summary.rs").read_text()
         documented = first_column(DOCS / "operations.md", "The log")
@@ -202,7 +208,10 @@ class Errors(unittest.TestCase):
         engine = CRATES / "image-copy" / "src" / "copy" / "reporting" / "code.rs"
         files = (engine, SOURCE / "respond" / "reason" / "code.rs")
         codes = {code for path in files for code in re.findall(r'"(CI-\d{3})"', path.read_text())}
-        self.assertEqual(self.headings, sorted(codes))
+        plan = (CRATES / "container-image" / "src" / "commands" / "plan").glob("*.rs")
+        plan_codes = {code for path in plan for code in re.findall(r'"(CI-\d{3})"', path.read_text())}
+        self.assertGreater(len(plan_codes - codes), 2)
+        self.assertEqual(self.headings, sorted(codes | plan_codes))
         self.assertEqual(sorted(self.reasons), sorted(codes))
 
     def test_the_example_in_operations_is_a_reason(self):

@@ -5,6 +5,7 @@ mod creation;
 mod import;
 mod list;
 mod pages;
+mod plan;
 mod sync;
 mod tags;
 mod update;
@@ -20,6 +21,7 @@ pub(crate) use creation::CreationArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use plan::PlanArgs;
 pub(crate) use sync::{ReportFormat, SyncArgs};
 pub(crate) use tags::TagsArgs;
 pub(crate) use update::UpdateArgs;
@@ -80,6 +82,12 @@ pub(crate) enum Command {
     /// Reads files of regsync, skopeo sync, Terraform, Kubernetes and Compose, and the output of kubectl and
     /// docker. The list is sorted and has no duplicates.
     Import(ImportArgs),
+
+    /// Find out what would fail in a deployment
+    ///
+    /// Evaluates CloudFormation templates, and checks each image: source, platforms, repository, tag, settings and
+    /// permissions of the provider, time and pulls. Nothing is written.
+    Plan(PlanArgs),
 
     /// List the images in files
     ///

@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 use image_copy::oci;
 use image_copy::registry::{Credentials, CredentialsProvider, Error};
 use image_copy_aws::{
-    EcrCredentials, EcrPublicCredentials, EcrRegistryHost, EcrRepository, RepositoryArn, ShellClients,
-    ShellOptions, UnavailableCredentials,
+    AwsClients, EcrCredentials, EcrPublicCredentials, EcrRegistryHost, EcrRepository, RepositoryArn,
+    ShellClients, ShellOptions, UnavailableCredentials,
 };
 use tokio::sync::OnceCell;
 
@@ -55,6 +55,16 @@ impl Aws {
     pub(crate) async fn signed_ecr_repository(&self, repository: &oci::Repository) -> Option<EcrRepository> {
         let arn = RepositoryArn::from_any_host(repository)?;
         Some(self.services().await.clients.private.repository(&arn, None))
+    }
+
+    /// Returns the Region of the options, the environment or the profile.
+    pub(crate) async fn configured_region(&self) -> Option<String> {
+        self.options.configured_region().await
+    }
+
+    /// Returns the clients of AWS services.
+    pub(crate) async fn clients(&self) -> AwsClients {
+        self.services().await.clients.private.clone()
     }
 
     async fn services(&self) -> &Services {

@@ -7,7 +7,7 @@ use image_copy::copy::Destination;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
-use image_copy_aws::{EcrRepository, ShellOptions};
+use image_copy_aws::{AwsClients, EcrRepository, RepositoryArn, ShellOptions};
 
 use crate::args::ConnectionArgs;
 use crate::auth_files::AuthFiles;
@@ -75,6 +75,32 @@ impl Connection {
     /// private ECR.
     pub(crate) async fn signed_ecr_repository(&self, repository: &oci::Repository) -> Option<EcrRepository> {
         self.aws.signed_ecr_repository(repository).await
+    }
+
+    /// Returns a repository in private ECR that counts as empty while it is missing. `None` without AWS
+    /// credentials, and for other registries.
+    pub(crate) async fn existing_or_empty(&self, repository: &oci::Repository) -> Option<Destination> {
+        let inventory = self.aws.ecr_repository(repository).await?.or_empty();
+        let registry = self.client.repository(repository.clone(), None);
+        Some(Destination::with_inventory(registry, Arc::new(inventory)))
+    }
+
+    /// Returns true unless the repository certainly has no policy of its own.
+    pub(crate) async fn may_have_policy(&self, arn: &RepositoryArn) -> bool {
+        match self.aws.ecr_repository(&arn.repository()).await {
+            Some(repository) => !matches!(repository.has_policy().await, Ok(false)),
+            None => true,
+        }
+    }
+
+    /// Returns the Region of the options, the environment or the profile.
+    pub(crate) async fn configured_region(&self) -> Option<String> {
+        self.aws.configured_region().await
+    }
+
+    /// Returns the clients of AWS services.
+    pub(crate) async fn aws_clients(&self) -> AwsClients {
+        self.aws.clients().await
     }
 
     /// Returns a destination: through ECR's API if possible, otherwise only through the registry API.

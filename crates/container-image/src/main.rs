@@ -3,7 +3,7 @@
 //! [`args`] parses arguments, [`commands`] runs them, [`report`] prints results and errors. [`connection`]
 //! builds the registry client with the credentials of [`auth_files`] and [`aws`]. [`import`] turns files of other
 //! tools into lists. For references, [`scan`] finds them in files, [`resolve`] queries registries and [`edit`]
-//! writes files.
+//! writes files. [`template`] evaluates CloudFormation templates.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 invalid usage, 3
 //! differences (`--check`), 130 interrupted, 143 terminated.
@@ -31,6 +31,7 @@ mod report;
 mod resolve;
 mod scan;
 mod signals;
+mod template;
 
 use std::io;
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
             Command::Sync(sync) => commands::sync::run(sync, args.verbosity()).await,
             Command::Import(import) => commands::import::run(import, args.verbosity()),
+            Command::Plan(plan) => commands::plan::run(plan, args.verbosity()).await,
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
             Command::Tags(tags) => commands::tags::run(tags, args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,

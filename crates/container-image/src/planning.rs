@@ -16,7 +16,7 @@ pub(crate) struct Prepared<'a> {
     pub(crate) state: CurrentState,
 }
 
-/// Whether a missing repository is created, or only reported.
+/// Permission of a command to create a missing repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writes {
     Allowed,

@@ -3,6 +3,7 @@
 //! A failure is one line: the engine's summary, a hint about the option to change, and a code that
 //! docs/troubleshooting.md explains.
 
+pub(crate) mod deployment;
 mod hint;
 mod missing_repository;
 mod plan;
@@ -25,8 +26,9 @@ use crate::args::{ConnectionArgs, Verbosity};
 use crate::display;
 use crate::edit::PatchStyle;
 
+pub(crate) use deployment::plan_failure;
 pub(crate) use plan::plan;
-pub(crate) use usage::{INVALID_USAGE, usage};
+pub(crate) use usage::{invalid, usage};
 
 use hint::{
     REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, hint, host_name, is_ca_certificate,

@@ -152,6 +152,7 @@ async fn prints_help_with_examples() {
     insta::assert_snapshot!("help-tags", shown(&sandbox, &[], "tags --help").await);
     insta::assert_snapshot!("help-import", shown(&sandbox, &[], "import --help").await);
     insta::assert_snapshot!("help-sync", shown(&sandbox, &[], "sync --help").await);
+    insta::assert_snapshot!("help-plan", shown(&sandbox, &[], "plan --help").await);
 }
 
 /// Returns a sandbox with repositories, the prefix `base` in ECR, and the folder of its credentials.
@@ -197,6 +198,19 @@ async fn prints_the_images_of_a_sync() {
         replacements.iter().fold(text.to_owned(), replace)
     });
     insta::assert_snapshot!("sync", text.await);
+}
+
+/// A table with two images, one failure and one value that is not checked. A library that compresses layers can
+/// change sizes.
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_the_plan_of_a_template() {
+    let (sandbox, _, _) = sandbox_with_ecr(&["base/python"]).await;
+    sandbox.write("template.yaml", include_str!("fixtures/session/plan.yaml"));
+    let sizes = regex::Regex::new(r"[0-9.]+ (bytes|KiB)").unwrap();
+    let text = shown_with(&sandbox, &[], "plan template.yaml", |text| {
+        sizes.replace_all(text, "900 bytes").into_owned()
+    });
+    insta::assert_snapshot!("plan", text.await);
 }
 
 /// The bar is visible during a wait, and is removed afterwards.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::args::{ImportArgs, Verbosity};
 use crate::import::{self, File, Imported, MAX_FILE_BYTES};
 use crate::output_file::OutputFile;
-use crate::report::{self, INVALID_USAGE};
+use crate::report;
 use crate::{display, input_file};
 
 /// Standard input as an argument.
@@ -18,10 +18,7 @@ pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
     let read: Result<Vec<File>, String> = args.files.iter().map(|file| read(file)).collect();
     let files = match read {
         Ok(files) => files,
-        Err(line) => {
-            report::fail(&line);
-            return ExitCode::from(INVALID_USAGE);
-        }
+        Err(line) => return report::invalid(&[line]),
     };
     let Imported { list, notes } = match import::import(&files, args.format) {
         Ok(imported) => imported,

@@ -4,6 +4,7 @@ pub(crate) mod copy;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod pages;
+pub(crate) mod plan;
 pub(crate) mod sync;
 pub(crate) mod tags;
 pub(crate) mod update;

@@ -222,14 +222,17 @@ fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &Connectio
         location if location.is_empty() => String::new(),
         location => format!("{location}: "),
     };
-    let ending = format!("{} ({})", sync_hint(result, failure, options), failure.code());
+    let ending = format!("{} ({})", sync_hint(failure, options, source_name(result)), failure.code());
     let room = MAX_LINE_CHARS.saturating_sub(location.chars().count() + ending.chars().count() + 1);
     format!("{location}{} {ending}", shortened(failure.summary(), room))
 }
 
-/// Returns one thing to change.
-fn sync_hint(result: &ImageResult<'_>, failure: &Failure, options: &ConnectionArgs) -> String {
-    let source = if result.image.origin.is_some() { "the list" } else { "the reference" };
+fn source_name(result: &ImageResult<'_>) -> &'static str {
+    if result.image.origin.is_some() { "the list" } else { "the reference" }
+}
+
+/// Returns one thing to change. `source` is the name of the argument or file with the image.
+pub(super) fn sync_hint(failure: &Failure, options: &ConnectionArgs, source: &str) -> String {
     match failure.problem() {
         Problem::TagImmutable => {
             "Remove the image from the list, or make the repository's tags mutable.".into()
@@ -271,7 +274,7 @@ fn value(result: &ImageResult<'_>, options: &ConnectionArgs) -> Value {
         }),
         Err(failure) => json!({
             "status": "failed",
-            "error": format!("{} {}", failure.summary(), sync_hint(result, failure, options)),
+            "error": format!("{} {}", failure.summary(), sync_hint(failure, options, source_name(result))),
             "code": failure.code(),
         }),
     };

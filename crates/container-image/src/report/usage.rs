@@ -15,7 +15,15 @@ use crate::args::Args;
 const NAME: &str = "container-image";
 
 /// Exit code of invalid usage.
-pub(crate) const INVALID_USAGE: u8 = 2;
+const INVALID_USAGE: u8 = 2;
+
+/// Prints errors of arguments and of files in them. Nothing was sent.
+pub(crate) fn invalid(lines: &[String]) -> ExitCode {
+    for line in lines {
+        fail(line);
+    }
+    ExitCode::from(INVALID_USAGE)
+}
 
 /// Prints the help, or the parser's error in one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use image_copy::copy::Request;
+use image_copy::copy::{PlatformSelection, Request};
 use image_copy::list::{self, Entry, ListError, MAX_LIST_BYTES};
-use image_copy::oci::{Reference, Tag};
+use image_copy::oci::{Prefix, Reference, Tag};
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use crate::args::SyncArgs;
@@ -36,6 +36,13 @@ impl Image {
     }
 }
 
+/// Settings of images that a list does not contain.
+pub(crate) struct ListOptions<'a> {
+    pub(crate) to: Option<&'a Prefix>,
+    pub(crate) platforms: &'a PlatformSelection,
+    pub(crate) include_referrers: bool,
+}
+
 /// Reads all lists and references.
 ///
 /// # Errors
@@ -44,21 +51,15 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Vec<Image>, Vec<String>> {
     let mut images = Vec::new();
     let mut errors = Vec::new();
     let mut seen = HashSet::new();
+    let options = ListOptions {
+        to: args.to.as_ref(),
+        platforms: &args.platform,
+        include_referrers: args.reading.include_referrers,
+    };
     for argument in args.images.iter().filter(|argument| seen.insert(*argument)) {
         match read_argument(argument) {
             Ok((name, entries)) => {
-                // A missing option is one error, not one for each image.
-                let relative = entries.iter().find(|entry| entry.destination(None).is_err());
-                if let Some(entry) = relative.filter(|_| args.to.is_none()) {
-                    errors.extend(image(args, name.as_deref(), entry.clone()).err());
-                    continue;
-                }
-                for entry in entries {
-                    match image(args, name.as_deref(), entry) {
-                        Ok(image) => images.push(image),
-                        Err(line) => errors.push(line),
-                    }
-                }
+                images.extend(images_of_entries(name.as_deref(), entries, &options, &mut errors));
             }
             Err(lines) => errors.extend(lines),
         }
@@ -71,6 +72,44 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Vec<Image>, Vec<String>> {
         return Err(vec!["the lists contain no image. Add a reference.".into()]);
     }
     Ok(images)
+}
+
+/// Returns the images of a list.
+///
+/// # Errors
+/// One line for each error. Two images with the same destination are an error.
+pub(crate) fn images_of_list(
+    name: &str,
+    content: &[u8],
+    options: &ListOptions<'_>,
+) -> Result<Vec<Image>, Vec<String>> {
+    let (_, entries) = entries(name.to_owned(), content)?;
+    let mut errors = Vec::new();
+    let images = images_of_entries(Some(name), entries, options, &mut errors);
+    let images = without_duplicates(images, &mut errors);
+    if errors.is_empty() { Ok(images) } else { Err(errors) }
+}
+
+/// Returns the images of the entries. A missing option is one error, not one for each image.
+fn images_of_entries(
+    list: Option<&str>,
+    entries: Vec<Entry>,
+    options: &ListOptions<'_>,
+    errors: &mut Vec<String>,
+) -> Vec<Image> {
+    let relative = entries.iter().find(|entry| entry.destination(None).is_err());
+    if let Some(entry) = relative.filter(|_| options.to.is_none()) {
+        errors.extend(image(options, list, entry.clone()).err());
+        return Vec::new();
+    }
+    let mut images = Vec::new();
+    for entry in entries {
+        match image(options, list, entry) {
+            Ok(image) => images.push(image),
+            Err(line) => errors.push(line),
+        }
+    }
+    images
 }
 
 /// Returns the entries of a list with its name, or of a reference without a name.
@@ -120,7 +159,7 @@ fn entries(name: String, content: &[u8]) -> Result<(Option<String>, Vec<Entry>),
 }
 
 /// Resolves the destination of an entry.
-fn image(args: &SyncArgs, list: Option<&str>, entry: Entry) -> Result<Image, String> {
+fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<Image, String> {
     let line = entry.line;
     let located = |problem: String| match list {
         Some(list) => format!("{list}:{line}: {problem}"),
@@ -131,17 +170,17 @@ fn image(args: &SyncArgs, list: Option<&str>, entry: Entry) -> Result<Image, Str
             "credentials is only for the provider's function. Remove it, and log in to the registry.";
         return Err(located(problem.into()));
     }
-    let destination = entry.destination(args.to.as_ref()).map_err(|problem| {
-        let hint = if args.to.is_some() { "Change --to or the list" } else { "Add --to" };
+    let destination = entry.destination(options.to).map_err(|problem| {
+        let hint = if options.to.is_some() { "Change --to or the list" } else { "Add --to" };
         located(format!("{problem}. {hint}."))
     })?;
     let request = Request {
         source: entry.source,
         destination,
         tag: entry.tag,
-        platforms: entry.platforms.unwrap_or_else(|| args.platform.clone()),
+        platforms: entry.platforms.unwrap_or_else(|| options.platforms.clone()),
         earlier_copies: Vec::new(),
-        include_referrers: args.reading.include_referrers,
+        include_referrers: options.include_referrers,
     };
     Ok(Image { request, origin: list.map(|list| (list.to_owned(), line)) })
 }

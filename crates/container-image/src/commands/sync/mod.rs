@@ -21,14 +21,14 @@ use crate::args::{SyncArgs, Verbosity};
 use crate::connection::Connection;
 use crate::creation;
 use crate::report::sync::{SyncReport, SyncSummary};
-use crate::report::{self, INVALID_USAGE, Signal};
+use crate::report::{self, Signal};
 use crate::signals::wait_for_signal;
 use copy::Copier;
-use images::Image;
 use progress::SyncProgress;
 use report_file::{ReportFile, ReportKeys};
 
-pub(crate) use result::{ChangeKind, ImageResult, Totals};
+pub(crate) use images::{Image, ListOptions, images_of_list};
+pub(crate) use result::{Change, ChangeKind, ImageResult, Totals};
 
 /// Exit code of `--check` if an image differs.
 const DIFFERS: u8 = 3;
@@ -37,7 +37,7 @@ const DIFFERS: u8 = 3;
 pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     let images = match images::read(args) {
         Ok(images) => images,
-        Err(lines) => return usage(&lines),
+        Err(lines) => return report::invalid(&lines),
     };
     let created = args.report.as_ref().map(|path| {
         let keys = ReportKeys::of(&images, args.report_format, args.to.as_ref())?;
@@ -45,12 +45,12 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     });
     let report_file = match created.transpose() {
         Ok(report_file) => report_file,
-        Err(line) => return usage(&[line]),
+        Err(line) => return report::invalid(&[line]),
     };
     let requests = || images.iter().map(|image| &image.request);
     let spec = match creation::settings(&args.creation, requests().map(|request| &request.destination)) {
         Ok(spec) => spec,
-        Err(line) => return usage(&[line]),
+        Err(line) => return report::invalid(&[line]),
     };
     let destinations = requests().map(|request| &request.destination);
     let repositories = destinations.chain(requests().map(|request| &request.source.repository));
@@ -138,12 +138,4 @@ fn mode(args: &SyncArgs) -> report::sync::Mode {
 
 fn interrupted_state(totals: &Totals, images: &[Image]) -> String {
     format!("{} of {} images are complete; a second run skips them", totals.complete(), images.len())
-}
-
-/// Prints errors of arguments and lists. Nothing was sent.
-fn usage(lines: &[String]) -> ExitCode {
-    for line in lines {
-        report::fail(line);
-    }
-    ExitCode::from(INVALID_USAGE)
 }

@@ -1,0 +1,291 @@
+//! Prints the result of `plan`: a table of the images, a line for each finding and a summary, or a JSON document.
+
+use std::process::ExitCode;
+
+use image_copy::copy::{Failure, Problem, Side};
+use image_copy::oci::{Platform, Reference};
+use image_copy::text::escaped_json;
+use serde_json::{Value, json};
+
+use super::hint::hint;
+use super::sync::sync_hint;
+use super::table::{Table, terminal_columns};
+use super::terminal_line::for_stdout;
+use super::{MAX_LINE_CHARS, byte_size, fail, shortened};
+use crate::args::{ConnectionArgs, Verbosity};
+use crate::commands::plan::{DeploymentPlan, Finding, Findings, ImagePlan};
+use crate::commands::sync::ChangeKind;
+
+/// Room for the location, the resource and the code of a failure, in characters.
+const LOCATION_CHARS: usize = 80;
+
+/// Returns a failure of the engine with one thing to change: a property of a template, or an entry of a list.
+pub(crate) fn plan_failure(failure: &Failure, options: &ConnectionArgs, is_template: bool) -> String {
+    let ending =
+        if is_template { property_hint(failure, options) } else { sync_hint(failure, options, "the list") };
+    let room = MAX_LINE_CHARS.saturating_sub(LOCATION_CHARS + ending.chars().count());
+    format!("{} {ending}", shortened(failure.summary(), room))
+}
+
+/// Returns the property to change.
+fn property_hint(failure: &Failure, options: &ConnectionArgs) -> String {
+    match (failure.problem(), failure.side()) {
+        (Problem::Missing, Side::Destination) if failure.is_missing_repository() => {
+            "Create the repository, or correct RepositoryArn.".into()
+        }
+        (Problem::CredentialsRequired, Side::Source) => {
+            "Check the name in ImageReference. If the image is private, set CredentialArn.".into()
+        }
+        (Problem::TagImmutable, _) => "Set another Tag, or make the repository's tags mutable.".into(),
+        (Problem::NoPlatform, _) => "Change Platform, or choose a tag with this platform.".into(),
+        _ => hint(failure, options, "ImageReference"),
+    }
+}
+
+/// Prints a plan. Returns the exit code.
+pub(crate) fn print(plan: &DeploymentPlan, is_json: bool, verbosity: Verbosity) -> ExitCode {
+    let code = u8::from(plan.fails());
+    let text = match (is_json, verbosity) {
+        (true, _) => escaped_json(&format!("{:#}", document(plan, code))),
+        (false, Verbosity::Quiet) => {
+            for finding in plan.failures() {
+                fail(&failure_line(finding));
+            }
+            return ExitCode::from(code);
+        }
+        (false, _) => text(plan, code),
+    };
+    match super::print(&text, "") {
+        ExitCode::SUCCESS => ExitCode::from(code),
+        failure => failure,
+    }
+}
+
+fn text(plan: &DeploymentPlan, code: u8) -> String {
+    let mut table = Table::new(["", "RESOURCE", "CHANGE", "IMAGE", "PLATFORMS", "TO COPY", "TIME"]);
+    for image in &plan.images {
+        table.add(row(image));
+    }
+    let columns = terminal_columns().unwrap_or(usize::MAX);
+    let mut rows = if plan.images.is_empty() { Vec::new() } else { table.lines(columns) }.into_iter();
+    let header = rows.next();
+    let failures = plan.failures().map(|finding| format!("! {}", failure_line(finding)));
+    let meaning = if code == 0 { "nothing would fail" } else { "the deployment would fail" };
+    let lines = failures
+        .chain(not_checked_lines(plan))
+        .chain([summary_line(plan)])
+        .chain(pulls_line(plan))
+        .chain([format!("exit code {code}: {meaning}")]);
+    let lines = rows.chain(lines).map(|line| for_stdout(&line));
+    header.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn row(image: &ImagePlan) -> [String; 7] {
+    let (symbol, word) = state(image);
+    let name = image.resource.clone().unwrap_or_else(|| format!("{}:{}", image.file, image.line));
+    let change = image.change.as_ref();
+    let bytes = change.map(|change| change.bytes).filter(|bytes| *bytes > 0);
+    [
+        symbol.to_owned(),
+        name,
+        word.to_owned(),
+        image.source.as_ref().map(short_reference).unwrap_or_default(),
+        change.map(|change| platforms(&change.platforms)).unwrap_or_default(),
+        bytes.map(byte_size).unwrap_or_default(),
+        bytes.and(image.seconds()).map(duration).unwrap_or_default(),
+    ]
+}
+
+fn state(image: &ImagePlan) -> (&'static str, &'static str) {
+    match image.change.as_ref().map(|change| &change.kind) {
+        _ if image.fails() => ("!", "fails"),
+        None => ("?", "unknown"),
+        Some(ChangeKind::Unchanged) => ("=", "unchanged"),
+        Some(ChangeKind::New) => ("+", "new"),
+        Some(ChangeKind::Moved { .. }) => ("~", "moves"),
+        Some(ChangeKind::Repaired) => ("~", "repairs"),
+    }
+}
+
+/// Returns the reference without Docker Hub's name, and without its digest if it has a tag.
+fn short_reference(reference: &Reference) -> String {
+    let name = reference.repository.to_string();
+    let short = name.strip_prefix("docker.io/").unwrap_or(&name);
+    let short = short.strip_prefix("library/").unwrap_or(short);
+    match (&reference.tag, &reference.digest) {
+        (Some(tag), _) => format!("{short}:{tag}"),
+        (None, Some(digest)) => format!("{short}@{}", digest.short()),
+        (None, None) => short.to_owned(),
+    }
+}
+
+fn platforms(all: &[Platform]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => one.to_string(),
+        several => format!("{} platforms", several.len()),
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds.div_ceil(60)) }
+}
+
+fn failure_line(finding: &Finding) -> String {
+    let code = finding.code.map(|code| format!(" ({code})")).unwrap_or_default();
+    let resource = finding.resource.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    format!("{}:{}: {resource}{}{code}", finding.file, finding.line, finding.text)
+}
+
+/// Returns a line for each reason, with the first place and the number of others.
+fn not_checked_lines(plan: &DeploymentPlan) -> Vec<String> {
+    let mut groups: Vec<(&Finding, usize)> = Vec::new();
+    for finding in plan.not_checked() {
+        let same =
+            groups.iter_mut().find(|(first, _)| first.file == finding.file && first.text == finding.text);
+        match same {
+            Some((_, others)) => *others += 1,
+            None => groups.push((finding, 0)),
+        }
+    }
+    let line = |(finding, others): &(&Finding, usize)| {
+        let resource = finding.resource.as_deref().unwrap_or_default();
+        let others = match others {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        let separator = if resource.is_empty() { "" } else { ": " };
+        let text = finding.text.trim_end_matches('.');
+        format!("? {}:{}: {resource}{others}{separator}not checked: {text}", finding.file, finding.line)
+    };
+    groups.iter().map(line).collect()
+}
+
+fn summary_line(plan: &DeploymentPlan) -> String {
+    let summary = Summary::of(plan);
+    let images = if summary.images == 1 { "1 image".into() } else { format!("{} images", summary.images) };
+    let mut line =
+        format!("{images}: {} unchanged, {} new, {} moved", summary.unchanged, summary.new, summary.moved);
+    line += &format!(", {} failed", summary.failed);
+    if summary.unknown > 0 {
+        line += &format!(", {} unknown", summary.unknown);
+    }
+    format!("{line}; {} to copy", byte_size(summary.bytes))
+}
+
+/// The copy reads the same manifests as the plan.
+fn pulls_line(plan: &DeploymentPlan) -> Option<String> {
+    let pulls: u64 = plan.images.iter().map(|image| image.pulls).sum();
+    let limits = plan.images.iter().filter_map(|image| image.rate_limit.as_ref());
+    let limit = limits.filter(|limit| limit.remaining.is_some()).min_by_key(|limit| limit.remaining)?;
+    let needed = if pulls == 1 { "1 pull needed".into() } else { format!("{pulls} pulls needed") };
+    Some(format!("Docker Hub: {needed}, {limit}"))
+}
+
+/// Counts of all images.
+#[derive(Default)]
+struct Summary {
+    images: usize,
+    unchanged: usize,
+    new: usize,
+    moved: usize,
+    failed: usize,
+    unknown: usize,
+    bytes: u64,
+}
+
+impl Summary {
+    fn of(plan: &DeploymentPlan) -> Self {
+        let mut summary = Self { images: plan.images.len(), ..Self::default() };
+        for image in &plan.images {
+            let count = match state(image).1 {
+                "fails" => &mut summary.failed,
+                "unknown" => &mut summary.unknown,
+                "unchanged" => &mut summary.unchanged,
+                "new" => &mut summary.new,
+                _ => &mut summary.moved,
+            };
+            *count += 1;
+            summary.bytes += image.change.as_ref().map_or(0, |change| change.bytes);
+        }
+        summary
+    }
+}
+
+impl DeploymentPlan {
+    /// Returns all failures: of the images in the order of the files, then the others.
+    fn failures(&self) -> impl Iterator<Item = &Finding> {
+        self.findings().flat_map(|findings| &findings.failures)
+    }
+
+    fn not_checked(&self) -> impl Iterator<Item = &Finding> {
+        self.findings().flat_map(|findings| &findings.not_checked)
+    }
+
+    fn findings(&self) -> impl Iterator<Item = &Findings> {
+        self.images.iter().map(|image| &image.findings).chain([&self.others])
+    }
+
+    fn fails(&self) -> bool {
+        self.failures().next().is_some()
+    }
+}
+
+fn document(plan: &DeploymentPlan, code: u8) -> Value {
+    let summary = Summary::of(plan);
+    let pulls: u64 = plan.images.iter().map(|image| image.pulls).sum();
+    json!({
+        "images": plan.images.iter().map(image_value).collect::<Vec<_>>(),
+        "failures": values(&plan.others.failures),
+        "not_checked": values(&plan.others.not_checked),
+        "summary": {
+            "images": summary.images,
+            "unchanged": summary.unchanged,
+            "new": summary.new,
+            "moved": summary.moved,
+            "failed": summary.failed,
+            "unknown": summary.unknown,
+            "bytes": summary.bytes,
+            "pulls": pulls,
+            "exit_code": code,
+        },
+    })
+}
+
+fn image_value(image: &ImagePlan) -> Value {
+    let change = image.change.as_ref();
+    json!({
+        "file": image.file,
+        "line": image.line,
+        "resource": image.resource,
+        "status": match state(image).1 {
+            "fails" => "failed",
+            "moves" => "moved",
+            "repairs" => "repaired",
+            other => other,
+        },
+        "source": image.source.as_ref().map(ToString::to_string),
+        "destination": image.destination,
+        "digest": change.map(|change| change.digest.to_string()),
+        "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "size": change.and_then(|change| change.size),
+        "bytes": change.map(|change| change.bytes),
+        "seconds": image.seconds(),
+        "pulls": image.pulls,
+        "failures": values(&image.findings.failures),
+        "not_checked": values(&image.findings.not_checked),
+    })
+}
+
+fn values(findings: &[Finding]) -> Vec<Value> {
+    let value = |finding: &Finding| {
+        json!({
+            "file": finding.file,
+            "line": finding.line,
+            "resource": finding.resource,
+            "text": finding.text,
+            "code": finding.code,
+        })
+    };
+    findings.iter().map(value).collect()
+}
