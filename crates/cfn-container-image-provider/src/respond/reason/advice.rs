@@ -286,7 +286,7 @@ fn action(operation: Operation) -> &'static str {
         Operation::StartUpload => "ecr:InitiateLayerUpload",
         Operation::SendBlob => "ecr:UploadLayerPart and ecr:CompleteLayerUpload",
         Operation::WriteManifest | Operation::WriteTag => "ecr:PutImage",
-        // Only the command line creates repositories.
-        Operation::CreateRepository | Operation::SetRepositoryPolicy => "the action",
+        // Only the command line creates repositories and lists tags.
+        Operation::CreateRepository | Operation::SetRepositoryPolicy | Operation::ListTags => "the action",
     }
 }
