@@ -72,10 +72,8 @@ impl Found {
                 "are only for the provider's function. Log in to the registry",
             );
         }
-        if text::is_image_id(&entry.source) {
-            let id = entry.source.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-            let problem = "is an image ID without a repository. Add the reference";
-            return self.omit(entry.line, "the image", &format!("sha256:{id}"), problem);
+        if let Some(id) = text::image_id(&entry.source) {
+            return self.omit(entry.line, "the image", &id, text::IS_IMAGE_ID);
         }
         if entry.tag != entry.source.tag {
             // With a digest, the tag of a source only names the copy.

@@ -78,6 +78,14 @@ fn reads_words_and_lines() {
            digits, separated by ., _, - or /",
         ],
     );
+    check(
+        "0a399eb16751\nnginx:1\n",
+        "# file:1: the image was omitted: \"0a399eb16751\" is an image ID without a repository. Add the reference\n\
+         - docker.io/library/nginx:1",
+        &[
+            "file:1: the image was omitted: \"0a399eb16751\" is an image ID without a repository. Add the reference",
+        ],
+    );
     check(r#"["nginx:1", "redis:7"]"#, "- docker.io/library/nginx:1\n- docker.io/library/redis:7", &[]);
     let errors = imported("Dear team, this is no list of images.\n", None).unwrap_err();
     assert_eq!(errors, ["no image was found in file. Set --format if it is not recognized."]);

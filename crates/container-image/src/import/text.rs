@@ -9,6 +9,9 @@ const MAX_BYTES: usize = 2000;
 /// (<https://github.com/containers/image/blob/main/docs/containers-transports.5.md>).
 const TRANSPORTS: [&str; 2] = ["docker-pullable://", "docker://"];
 
+/// Problem of an image ID.
+pub(super) const IS_IMAGE_ID: &str = "is an image ID without a repository. Add the reference";
+
 /// A text without variables.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Text {
@@ -105,8 +108,8 @@ fn closing_brace(inside: &str) -> Option<usize> {
 pub(super) fn reference(value: &str) -> Result<Reference, String> {
     let value = value.trim();
     let value = TRANSPORTS.iter().find_map(|prefix| value.strip_prefix(prefix)).unwrap_or(value);
-    if is_digest(value) {
-        return Err("is an image ID without a repository. Add the reference".into());
+    if is_digest(value) || is_short_id(value) {
+        return Err(IS_IMAGE_ID.into());
     }
     // The error repeats the text, which the message already quotes.
     let parsed: Result<Reference, _> = value.parse();
@@ -128,15 +131,22 @@ fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(is_sha256)
 }
 
+/// Returns true for an image ID of `docker ps`.
+fn is_short_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+}
+
 fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns true if a reference was an image ID such as `sha256:…`, which is parsed as repository and tag.
-pub(super) fn is_image_id(source: &Reference) -> bool {
-    source.repository.registry().is_docker_hub()
-        && source.repository.path() == "library/sha256"
-        && source.tag.as_ref().is_some_and(|tag| is_sha256(tag.as_str()))
+/// Returns the image ID that was parsed as a reference: `sha256:…` as repository and tag, or the short form of
+/// `docker images --quiet` as a name.
+pub(super) fn image_id(source: &Reference) -> Option<String> {
+    let name = source.repository.path().strip_prefix("library/")?;
+    let tag = source.tag.as_ref().filter(|_| source.repository.registry().is_docker_hub())?.as_str();
+    let written = if tag == "latest" { name.to_owned() } else { format!("{name}:{tag}") };
+    (is_digest(&written) || is_short_id(&written)).then_some(written)
 }
 
 #[cfg(test)]
@@ -179,7 +189,7 @@ mod tests {
         let nginx = format!("docker.io/library/nginx@sha256:{digest}");
         assert_eq!(name(&format!("docker-pullable://nginx@sha256:{digest}")), Ok(nginx));
         assert_eq!(name("docker://ghcr.io/a/b:1"), Ok("ghcr.io/a/b:1".into()));
-        for id in [format!("sha256:{digest}"), format!("docker://sha256:{digest}")] {
+        for id in [format!("sha256:{digest}"), format!("docker://sha256:{digest}"), "0a399eb16751".into()] {
             assert!(name(&id).unwrap_err().starts_with("is an image ID"), "{id}");
         }
         assert_eq!(
