@@ -108,10 +108,18 @@ async fn a_moved_tag_is_copied_and_check_reports_it_before_without_a_pull() {
     assert!(missing.stdout.ends_with("exit code 3: 2 images differ from the source; nothing was written\n"));
     assert_eq!(sandbox.emulator.log().pulls(sandbox.emulator.log().start()), 0);
     assert_eq!(sandbox.copied("nginx", "1"), None);
+    let digest = sandbox.registry("docker.io").resolve("library/nginx", "1").unwrap();
+    let by_digest = format!("sync nginx@{digest} --to MIRROR --check");
+    let missing = sandbox.run(&by_digest).await;
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+    assert!(missing.stdout.starts_with("+ docker.io/library/nginx@"), "{}", missing.stdout);
+    assert_eq!(sandbox.emulator.log().pulls(sandbox.emulator.log().start()), 0);
 
     assert_eq!(sandbox.run("sync nginx:1 redis:7 --to MIRROR").await.code, Some(0));
-    let current = sandbox.run(check).await;
-    assert_eq!(current.code, Some(0), "{current:?}");
+    for check in [check, &by_digest] {
+        let current = sandbox.run(check).await;
+        assert_eq!(current.code, Some(0), "{current:?}");
+    }
     let old = sandbox.copied("nginx", "1").unwrap();
     let new = sandbox.publish("docker.io/library/nginx:1", 3);
     let mark = sandbox.emulator.log().mark();

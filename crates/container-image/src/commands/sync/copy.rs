@@ -133,12 +133,15 @@ impl Copier<'_> {
 /// Returns the difference of two digests without reading manifests, which can count as pulls. A selection of
 /// platforms has another digest than its source.
 fn difference(request: &Request, state: &CurrentState) -> Option<Change> {
-    let is_complete_copy = request.platforms == PlatformSelection::All;
-    let tag = request.tag.as_ref().filter(|_| is_complete_copy && !request.include_referrers);
-    let kind = match (tag, &state.tagged) {
+    if request.platforms != PlatformSelection::All || request.include_referrers {
+        return None;
+    }
+    let kind = match (&request.tag, &state.tagged) {
         (Some(_), Some(tagged)) if tagged.digest == state.source_digest => return None,
         (Some(_), Some(tagged)) => ChangeKind::Moved { from: tagged.digest.clone() },
         (Some(_), None) => ChangeKind::New,
+        // Without a tag, the state contains the digest if the destination has it.
+        (None, _) if state.existing(&state.source_digest).is_none() => ChangeKind::New,
         (None, _) => return None,
     };
     Some(Change {
