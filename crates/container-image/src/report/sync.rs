@@ -1,11 +1,12 @@
 //! Prints the results of `sync`: a line for each image and a summary, or a JSON document.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use image_copy::copy::{Failure, Problem};
-use image_copy::oci::Platform;
+use image_copy::oci::{Platform, Registry};
 use image_copy::text::escaped_json;
 use serde_json::{Value, json};
 
@@ -34,6 +35,8 @@ pub(crate) struct SyncReport<'a> {
     is_json: bool,
     verbosity: Verbosity,
     options: &'a ConnectionArgs,
+    /// Registries that failed for all images, each with the number of images without a line of their own.
+    failed_registries: BTreeMap<Registry, usize>,
     /// False after a failed write to stdout.
     is_printed: bool,
 }
@@ -53,7 +56,16 @@ impl<'a> SyncReport<'a> {
         options: &'a ConnectionArgs,
     ) -> Self {
         let results = (0..images).map(|_| None).collect();
-        Self { results, totals: Totals::default(), mode, is_json, verbosity, options, is_printed: true }
+        Self {
+            results,
+            totals: Totals::default(),
+            mode,
+            is_json,
+            verbosity,
+            options,
+            failed_registries: BTreeMap::new(),
+            is_printed: true,
+        }
     }
 
     /// Adds and prints a result.
@@ -65,7 +77,7 @@ impl<'a> SyncReport<'a> {
             let _ = writeln!(io::stderr(), "warning: {}: {warning}", result.image.request.source);
         }
         match &result.change {
-            _ if self.is_json => {}
+            _ if self.is_json || self.is_repeated(&result) => {}
             Err(failure) if self.verbosity == Verbosity::Quiet => {
                 fail(&failure_text(&result, failure, self.options));
             }
@@ -73,6 +85,32 @@ impl<'a> SyncReport<'a> {
             _ => self.print_line(&result),
         }
         self.results[at] = Some(result);
+    }
+
+    /// Returns true if the failure of the registry was printed for another image. Then only counts the image.
+    fn is_repeated(&mut self, result: &ImageResult<'_>) -> bool {
+        let Some(registry) = result.failed_registry.as_ref().filter(|_| self.verbosity != Verbosity::Verbose)
+        else {
+            return false;
+        };
+        match self.failed_registries.get_mut(registry) {
+            Some(more) => *more += 1,
+            None => return self.failed_registries.insert(registry.clone(), 0).is_some(),
+        }
+        true
+    }
+
+    /// Prints a line for each registry whose images have no line of their own.
+    fn print_repeated(&mut self) {
+        let repeated = std::mem::take(&mut self.failed_registries).into_iter().filter(|(_, more)| *more > 0);
+        for (registry, more) in repeated {
+            let images = if more == 1 { "1 more image".into() } else { format!("{more} more images") };
+            let text = format!("{images} of {registry} failed for the same reason. --verbose lists them.");
+            match self.verbosity {
+                Verbosity::Quiet => _ = fail(&text),
+                _ => self.print(&for_stdout(&format!("! {text}"))),
+            }
+        }
     }
 
     fn print_line(&mut self, result: &ImageResult<'_>) {
@@ -103,6 +141,7 @@ impl<'a> SyncReport<'a> {
 
     /// Prints the summary or the JSON document. Returns true if everything was printed.
     pub(crate) fn print_summary(&mut self, summary: &SyncSummary) -> bool {
+        self.print_repeated();
         if self.is_json {
             self.print(&escaped_json(&format!("{:#}", self.document(summary))));
         } else if self.verbosity != Verbosity::Quiet {

@@ -261,6 +261,7 @@ async fn an_unreachable_registry_fails_its_images_and_no_others() {
     let sandbox = Mirror::start().await;
     sandbox.publish("docker.io/library/nginx:1", 1);
     sandbox.create(&["nginx"]);
+    (0..50).for_each(|at| sandbox.create(&[&format!("app{at}")]));
     let list: String = (0..50).map(|at| format!("unknown.example/app{at}:1\n")).collect();
     sandbox.write("images.txt", list + "nginx:1\n");
     let output = sandbox.run("sync images.txt --to MIRROR --jobs 2").await;
@@ -269,6 +270,17 @@ async fn an_unreachable_registry_fails_its_images_and_no_others() {
     let attempts =
         sandbox.emulator.log().entries().iter().filter(|entry| entry.host == "unknown.example").count();
     assert!(attempts < 50, "{attempts} requests");
+    let failed: Vec<&str> = output.stdout.lines().filter(|line| line.starts_with('!')).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed[0].contains("unknown.example/app"), "{failed:?}");
+    assert_eq!(
+        failed[1],
+        "! 49 more images of unknown.example failed for the same reason. --verbose lists them."
+    );
+    let quiet = sandbox.run("sync images.txt --to MIRROR --jobs 2 --quiet").await;
+    assert_eq!(quiet.stderr.lines().count(), 2, "{quiet:?}");
+    let verbose = sandbox.run("sync images.txt --to MIRROR --jobs 2 --verbose").await;
+    assert_eq!(verbose.stdout.lines().filter(|line| line.starts_with('!')).count(), 50, "{verbose:?}");
 }
 
 /// A supervisor ends the program while an image is copied.

@@ -48,14 +48,13 @@ impl Copier<'_> {
             Some(failure) => Err(failure),
             None => self.change(request, &source).await,
         };
-        if let Err(failure) = &change {
-            self.remember(failure, request);
-        }
+        let failed_registry = change.as_ref().err().and_then(|failure| self.remember(failure, request));
         let usage = source.upstream().usage();
         let is_docker_hub = request.source.repository.registry().is_docker_hub();
         ImageResult {
             image,
             change,
+            failed_registry,
             pulls: if is_docker_hub { usage.manifest_gets } else { 0 },
             rate_limit: usage.rate_limit.filter(|_| is_docker_hub),
             elapsed: started.elapsed(),
@@ -112,14 +111,14 @@ impl Copier<'_> {
         }))
     }
 
-    /// Records the error of a registry that cannot be reached. A pull limit is not recorded, because unchanged
-    /// images need no pull.
-    fn remember(&self, failure: &Failure, request: &Request) {
+    /// Records the error of a registry that cannot be reached, and returns the registry. A pull limit is not
+    /// recorded, because unchanged images need no pull.
+    fn remember(&self, failure: &Failure, request: &Request) -> Option<Registry> {
         let is_limit = matches!(failure.problem(), copy::Problem::PullLimit | copy::Problem::Throttled);
         let is_interrupted = failure.problem() == copy::Problem::Interrupted;
-        let Failure::Registry { side, cause, .. } = failure else { return };
+        let Failure::Registry { side, cause, .. } = failure else { return None };
         if is_limit || is_interrupted || !affects_registry(failure.problem()) {
-            return;
+            return None;
         }
         let registry = match side {
             copy::Side::Source => request.source.repository.registry(),
@@ -127,6 +126,7 @@ impl Copier<'_> {
         };
         let mut failed = self.failed_registries.lock().unwrap_or_else(PoisonError::into_inner);
         failed.entry(registry.clone()).or_insert_with(|| cause.clone());
+        Some(registry.clone())
     }
 }
 

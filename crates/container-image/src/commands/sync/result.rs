@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_copy::copy::{Error, Outcome, Plan, TagChange};
-use image_copy::oci::{Digest, Platform};
+use image_copy::oci::{Digest, Platform, Registry};
 use image_copy::registry::RateLimit;
 
 use super::images::Image;
@@ -13,6 +13,8 @@ use crate::report;
 pub(crate) struct ImageResult<'a> {
     pub(crate) image: &'a Image,
     pub(crate) change: Result<Change, Error>,
+    /// Registry whose failure affects all of its images.
+    pub(crate) failed_registry: Option<Registry>,
     /// Manifests read from Docker Hub, which counts each one as a pull.
     pub(crate) pulls: u64,
     /// Pull limit of Docker Hub.
