@@ -31,7 +31,10 @@ Resources:
     Type: AWS::ECR::Repository
     Properties:
       RepositoryName: !Join [/, [shop, !Ref Environment]]
-      ImageTagMutability: IMMUTABLE
+      ImageTagMutability: IMMUTABLE_WITH_EXCLUSION
+      ImageTagMutabilityExclusionFilters:
+        - {ImageTagMutabilityExclusionFilterType: WILDCARD, ImageTagMutabilityExclusionFilterValue: dev-*}
+      EncryptionConfiguration: {EncryptionType: KMS}
       EmptyOnDelete: true
       ImageScanningConfiguration: {ScanOnPush: true}
       RepositoryPolicyText:
@@ -95,7 +98,9 @@ async fn deploys_a_template_with_all_functions() {
     let input = json!({"repositoryNames": ["shop/test"]});
     let described = emulator.ecr().call("eu-west-1", "DescribeRepositories", &input).unwrap();
     let described = &described["repositories"][0];
-    assert_eq!(described["imageTagMutability"], "IMMUTABLE");
+    assert_eq!(described["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
+    assert_eq!(described["imageTagMutabilityExclusionFilters"][0]["filter"], "dev-*");
+    assert_eq!(described["encryptionConfiguration"]["encryptionType"], "KMS");
     assert_eq!(described["imageScanningConfiguration"]["scanOnPush"], true);
 
     let request = common::client(emulator).post("https://cloudformation.eu-west-1.amazonaws.com/");

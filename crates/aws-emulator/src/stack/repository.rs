@@ -1,7 +1,7 @@
 //! `AWS::ECR::Repository`, which a stack creates, updates and deletes in the emulated ECR
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html>).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Stack;
 use super::operation::{Provisioned, ProvisioningError, RequestType, ResourceRequest};
@@ -54,17 +54,24 @@ impl Stack {
                 Ok(_) | Err(_) => return Ok(Provisioned::default()),
             }
         }
-        let mut settings =
-            camel_case(properties, &["ImageTagMutability", "ImageTagMutabilityExclusionFilters"]);
-        settings["repositoryName"] = json!(name);
+        let mutability = properties.get("ImageTagMutability").cloned();
+        let mut settings = json!({
+            "repositoryName": name,
+            "imageTagMutability": mutability.unwrap_or_else(|| json!("MUTABLE")),
+        });
+        if let Some(Value::Array(filters)) = properties.get("ImageTagMutabilityExclusionFilters") {
+            settings["imageTagMutabilityExclusionFilters"] = filters.iter().map(exclusion_filter).collect();
+        }
         let is_new = request.physical_id != Some(name.as_str());
         let scanning = json!({"scanOnPush": properties.get("ImageScanningConfiguration").is_some_and(|value| {
             value["ScanOnPush"] == "true"
         })});
         if is_new {
-            let mut input = settings.clone();
+            let mut input = settings;
             input["imageScanningConfiguration"] = scanning;
-            merge(&mut input, camel_case(properties, &["EncryptionConfiguration"]));
+            if let Some(configuration) = properties.get("EncryptionConfiguration") {
+                input["encryptionConfiguration"] = encryption(configuration);
+            }
             if let Some(tags) = properties.get("Tags") {
                 input["tags"] = tags.clone();
             }
@@ -76,9 +83,6 @@ impl Stack {
                     return Err(failure(format!("aws-emulator: an update of {fixed} is not emulated")));
                 }
             }
-            settings
-                .as_object_mut()
-                .map(|settings| settings.entry("imageTagMutability").or_insert(json!("MUTABLE")));
             call("PutImageTagMutability", settings)?;
         }
         if let Some(policy) =
@@ -111,31 +115,21 @@ impl Stack {
     }
 }
 
-/// Returns properties in the notation of ECR's API.
-fn camel_case(properties: &Map<String, Value>, names: &[&str]) -> Value {
-    let named = properties.iter().filter(|(name, _)| names.contains(&name.as_str()));
-    Value::Object(named.map(|(name, value)| (lower_first(name), camel_case_value(value))).collect())
+/// Returns a filter in the notation of ECR's API, whose names differ from those in templates.
+fn exclusion_filter(filter: &Value) -> Value {
+    json!({
+        "filterType": filter["ImageTagMutabilityExclusionFilterType"],
+        "filter": filter["ImageTagMutabilityExclusionFilterValue"],
+    })
 }
 
-fn camel_case_value(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            object.iter().map(|(name, value)| (lower_first(name), camel_case_value(value))).collect()
-        }
-        Value::Array(items) => items.iter().map(camel_case_value).collect(),
-        _ => value.clone(),
+/// Returns `EncryptionConfiguration` in the notation of ECR's API.
+fn encryption(configuration: &Value) -> Value {
+    let mut encryption = json!({"encryptionType": configuration["EncryptionType"]});
+    if let Some(key) = configuration.get("KmsKey") {
+        encryption["kmsKey"] = key.clone();
     }
-}
-
-fn lower_first(name: &str) -> String {
-    let mut characters = name.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
-}
-
-fn merge(into: &mut Value, from: Value) {
-    if let (Value::Object(into), Value::Object(from)) = (into, from) {
-        into.extend(from);
-    }
+    encryption
 }
 
 /// Returns the text of a policy, which a template can also contain as an object.
