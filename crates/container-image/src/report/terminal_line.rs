@@ -33,7 +33,8 @@ fn wrapped(line: &str, columns: usize) -> String {
     let (mut text, mut width) = (String::new(), 0);
     for word in words(line) {
         let length = word.chars().count();
-        if width > 0 && width + 1 + length > columns {
+        // The symbol never has its own row.
+        if width > INDENT.len() && width + 1 + length > columns {
             text += "\n";
             text += INDENT;
             width = INDENT.len();
@@ -77,7 +78,7 @@ mod tests {
     fn breaks_between_words() {
         assert_eq!(wrapped("+ one, two, three", 12), "+ one, two,\n  three");
         assert_eq!(wrapped("+ one, two, three", 17), "+ one, two, three");
-        assert_eq!(wrapped("+ a-word-of-its-own, two", 10), "+\n  a-word-of-its-own,\n  two");
+        assert_eq!(wrapped("+ a-word-of-its-own, two", 10), "+ a-word-of-its-own,\n  two");
         assert_eq!(wrapped("+ größe, zwei", 8), "+ größe,\n  zwei");
         assert_eq!(wrapped("+ one, 4.6 MiB, 0.1 s", 12), "+ one,\n  4.6 MiB,\n  0.1 s");
     }

@@ -39,8 +39,10 @@ impl SyncProgress {
     pub(crate) fn image(&self, plan: &Plan) -> Arc<ImageProgress> {
         let bytes = plan.blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
         let bar = self.bars.insert_before(&self.total, ProgressBar::new(bytes));
-        bar.set_style(style("{bar:20} {bytes} of {total_bytes}, {bytes_per_sec} {msg}"));
+        bar.set_style(style("{bar:20} {bytes} of {total_bytes}, {bytes_per_sec} {wide_msg}"));
         bar.set_message(plan.request.source.to_string());
+        // Draws the bar also before the first bytes.
+        bar.enable_steady_tick(TICK);
         Arc::new(ImageProgress { bar, bars: self.bars.clone() })
     }
 
