@@ -3,6 +3,7 @@
 mod connection;
 mod creation;
 mod import;
+mod inspect;
 mod list;
 mod pages;
 mod plan;
@@ -19,6 +20,7 @@ use image_copy::oci::{ParseError, Reference, Repository, Tag};
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use creation::CreationArgs;
 pub(crate) use import::ImportArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use plan::PlanArgs;
@@ -88,6 +90,11 @@ pub(crate) enum Command {
     /// Evaluates CloudFormation templates, and checks each image: source, platforms, repository, tag, settings and
     /// permissions of the provider, time and pulls. Nothing is written.
     Plan(PlanArgs),
+
+    /// Print digest, platforms, signatures and state of an image
+    ///
+    /// Reads the index and the manifest of each platform, which Docker Hub counts as pulls. No layer is read.
+    Inspect(InspectArgs),
 
     /// List the images in files
     ///

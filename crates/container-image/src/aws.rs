@@ -44,7 +44,7 @@ impl Aws {
         match clients.load_credentials().await {
             Ok(()) => Some(clients.private.repository(&arn, None)),
             Err(reason) => {
-                tracing::debug!(%reason, "the destination is used without ECR's API: no AWS credentials");
+                tracing::debug!(%reason, "ECR's API is not used: no AWS credentials");
                 None
             }
         }

@@ -103,10 +103,16 @@ impl Connection {
         self.aws.clients().await
     }
 
+    /// Returns a repository through ECR's API. `None` if it is not in private ECR, or if no AWS credentials can be
+    /// loaded.
+    pub(crate) async fn ecr_repository(&self, repository: &oci::Repository) -> Option<EcrRepository> {
+        self.aws.ecr_repository(repository).await
+    }
+
     /// Returns a destination: through ECR's API if possible, otherwise only through the registry API.
     pub(crate) async fn destination(&self, repository: &oci::Repository) -> Destination {
         let registry = self.client.repository(repository.clone(), None);
-        match self.aws.ecr_repository(repository).await {
+        match self.ecr_repository(repository).await {
             Some(inventory) => Destination::with_inventory(registry, Arc::new(inventory)),
             None => Destination::of_registry(registry),
         }

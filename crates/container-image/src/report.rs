@@ -5,6 +5,7 @@
 
 pub(crate) mod deployment;
 mod hint;
+pub(crate) mod inspect;
 mod missing_repository;
 mod plan;
 pub(crate) mod sync;
@@ -98,6 +99,11 @@ pub(crate) fn warn_about_referrers(outcome: &Outcome) {
 pub(crate) fn fail(line: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {}", text::without_userinfo(line));
     ExitCode::FAILURE
+}
+
+/// Prints a warning about a failure that does not end the command.
+pub(crate) fn warn_about_failure(failure: &Failure, options: &ConnectionArgs, source: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}", failure_line(failure, options, source));
 }
 
 /// Prints a failure of `copy`.

@@ -149,6 +149,7 @@ async fn prints_help_with_examples() {
     insta::assert_snapshot!("help-update", shown(&sandbox, &[], "update --help").await);
     insta::assert_snapshot!("help-copy", shown(&sandbox, &[], "copy --help").await);
     insta::assert_snapshot!("help-list", shown(&sandbox, &[], "list --help").await);
+    insta::assert_snapshot!("help-inspect", shown(&sandbox, &[], "inspect --help").await);
     insta::assert_snapshot!("help-tags", shown(&sandbox, &[], "tags --help").await);
     insta::assert_snapshot!("help-import", shown(&sandbox, &[], "import --help").await);
     insta::assert_snapshot!("help-sync", shown(&sandbox, &[], "sync --help").await);

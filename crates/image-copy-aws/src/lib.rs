@@ -15,6 +15,7 @@
 //! | [`secrets`], [`registry_secret`] | reading secrets and parameters, and the credentials in them |
 //! | [`repository`] | one repository, through the ECR API: the engine's `Inventory` |
 //! | [`creation`], [`repository_spec`], [`empty_repository`] | creation of repositories, and repositories that are still missing |
+//! | [`image_details`] | state of an image, and the lifecycle policy of its repository |
 //! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
 //! | [`deployment`] | the account, the provider's function and the permissions of its role, before a deployment |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
@@ -37,6 +38,7 @@ mod ecr_registry_host;
 mod empty_repository;
 mod endpoints;
 mod functions;
+mod image_details;
 mod images;
 mod lifecycle_preview;
 mod manifest_check;
@@ -75,6 +77,7 @@ pub use ecr_registry_host::EcrRegistryHost;
 pub use empty_repository::{MaybeMissingRepository, NewRepository};
 pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
 pub use functions::{Functions, InvokeError};
+pub use image_details::ImageDetails;
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};
 pub use partition::Partition;
 pub use properties::{InvalidProperty, Properties, fingerprint, platform_names};

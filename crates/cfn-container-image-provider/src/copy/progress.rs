@@ -126,6 +126,7 @@ mod tests {
             size,
             platform: None,
             attestation_subject: None,
+            artifact_type: None,
             is_foreign: false,
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod import;
+pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod pages;
 pub(crate) mod plan;

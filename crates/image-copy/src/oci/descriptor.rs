@@ -26,6 +26,8 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
     /// Digest of the described image, if this is an attestation in an index.
     pub attestation_subject: Option<Digest>,
+    /// Type of an artifact, if a list of referrers states a valid one.
+    pub artifact_type: Option<Box<str>>,
     /// True if registries can lack the content, because it has `urls` or the media type of a non-distributable
     /// layer. An example is the base layer of a Windows image from before 2023
     /// (<https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>).
@@ -59,6 +61,7 @@ struct Fields {
     digest: Digest,
     size: u64,
     platform: Option<UnvalidatedPlatform>,
+    artifact_type: Option<String>,
     annotations: Option<Annotations>,
     /// Only counted: `IgnoredAny` has no size.
     urls: Option<Vec<IgnoredAny>>,
@@ -74,8 +77,9 @@ struct Annotations {
 
 impl<'de> Deserialize<'de> for Descriptor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Fields { media_type, digest, size, platform, annotations, urls } =
+        let Fields { media_type, digest, size, platform, artifact_type, annotations, urls } =
             Fields::deserialize(deserializer)?;
+        let artifact_type = artifact_type.filter(|text| media_type::validate(text).is_ok());
         let attestation_subject = match annotations {
             Some(Annotations { kind: Some(kind), digest: Some(digest) })
                 if kind == "attestation-manifest" =>
@@ -90,7 +94,15 @@ impl<'de> Deserialize<'de> for Descriptor {
         }
         let platform = platform.map(Platform::try_from).transpose().map_err(D::Error::custom)?;
         let is_foreign = is_nondistributable(&media_type) || urls.is_some_and(|urls| !urls.is_empty());
-        Ok(Self { media_type, digest, size, platform, attestation_subject, is_foreign })
+        Ok(Self {
+            media_type,
+            digest,
+            size,
+            platform,
+            attestation_subject,
+            artifact_type: artifact_type.map(Into::into),
+            is_foreign,
+        })
     }
 }
 

@@ -43,7 +43,6 @@ pub use error::{Error, NOT_SENT};
 pub use error_response::{CredentialsSent, ErrorEntry, ErrorResponse};
 pub use manifests::{ManifestHead, ManifestId};
 pub use rate_limit::RateLimit;
-pub(crate) use referrers::MAX_LIST_BYTES;
 pub(crate) use upload::{BlobStream, UploadError, UploadStart};
 
 use crate::http::{PendingRequests, RetryBudget, SilentHost};

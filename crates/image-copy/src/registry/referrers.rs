@@ -17,9 +17,41 @@ const MAX_ENTRIES: usize = 1000;
 
 /// Maximum size of a page in bytes. It is enough for a thousand entries with annotations. Eight lists are
 /// read concurrently, so that 4 MiB for each would use half of the function's memory.
-pub(crate) const MAX_LIST_BYTES: u64 = 1 << 20;
+const MAX_LIST_BYTES: u64 = 1 << 20;
 
 impl Repository {
+    /// Lists the referrers of `subject` with the referrers API, or otherwise from the index that the fallback tag
+    /// names. Reading this index can count as a pull.
+    ///
+    /// # Errors
+    /// The registry's error response.
+    pub async fn list_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        match self.referrers(subject).await? {
+            Some(listed) => Ok(listed),
+            None => self.tagged_referrers(subject).await,
+        }
+    }
+
+    /// Lists the referrers of `subject` from the index that the fallback tag names.
+    ///
+    /// # Errors
+    /// The registry's error response.
+    pub(crate) async fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let Some(tag) = subject.referrers_tag() else { return Ok(Vec::new()) };
+        let Some(digest) = self.referrer_digest(subject, &tag).await? else { return Ok(Vec::new()) };
+        let index = self.find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
+        Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
+    }
+
+    /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the
+    /// digest (<https://github.com/oras-project/oras/issues/2148>).
+    ///
+    /// # Errors
+    /// The registry's error response.
+    pub async fn referrer_digest(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
+        Ok(self.tag_digest(tag).await?.filter(|digest| digest != subject))
+    }
+
     /// Lists the referrers of `subject` with the referrers API. No registry counts this as a pull. Returns
     /// `None` if the registry does not support the API: it returns 404, another error, or a web page.
     ///

@@ -11,7 +11,7 @@ use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, Side};
 use crate::copy::request::Request;
 use crate::copy::source::Source;
-use crate::oci::{Digest, Manifest};
+use crate::oci::{Digest, Manifest, Reference};
 use crate::registry::ManifestId;
 
 /// State of source and destination: the source's digest, and the destination's manifests of the requested
@@ -63,7 +63,7 @@ async fn read_both_sides(
 ) -> Result<CurrentState, Error> {
     // A failure of the destination, such as a missing repository, is returned at once. A failure of the
     // source is returned after the destination's result.
-    let resolving = async { Ok(resolve(request, source).await) };
+    let resolving = async { Ok(resolve(&request.source, source).await) };
     let (source_digest, (tagged, pinned)) =
         try_join(resolving, read_destination(request, destination)).await?;
     let mut manifests = HashMap::new();
@@ -96,8 +96,7 @@ async fn read_destination(
 
 /// Returns the digest that the source reference names. A digest in the reference causes no request, so that
 /// the source can be unavailable.
-async fn resolve(request: &Request, source: &Source) -> Result<Digest, Error> {
-    let reference = &request.source;
+pub(super) async fn resolve(reference: &Reference, source: &Source) -> Result<Digest, Error> {
     match (&reference.digest, &reference.tag) {
         (Some(digest), _) => Ok(digest.clone()),
         (None, Some(tag)) => {

@@ -3,6 +3,7 @@
 mod create;
 mod current_state;
 mod earlier_copy;
+mod inspection;
 mod manifest_reader;
 mod missing_blobs;
 mod plan;
@@ -11,6 +12,7 @@ mod select;
 
 pub use create::plan;
 pub use current_state::{CurrentState, read_current_state};
+pub use inspection::{read_children, read_config, read_root};
 pub(super) use manifest_reader::{LocatedManifest, ManifestReader};
 pub(super) use missing_blobs::missing_blobs;
 pub use plan::Plan;

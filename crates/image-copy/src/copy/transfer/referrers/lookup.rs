@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use super::candidate::Candidate;
 use super::state::ReferrerCopy;
 use crate::copy::reporting::{Failure, Operation, Side};
-use crate::oci::{Descriptor, Digest, Manifest, Tag};
-use crate::registry::{Error, MAX_LIST_BYTES, ManifestId};
+use crate::oci::{Descriptor, Digest, Tag};
+use crate::registry::Error;
 
 /// Concurrent lookups.
 const CONCURRENT_LOOKUPS: usize = 8;
@@ -109,21 +109,12 @@ impl ReferrerCopy<'_> {
                 None => self.lacks_api.store(true, Ordering::Relaxed),
             }
         }
-        let Some(tag) = subject.referrers_tag() else { return Ok(Vec::new()) };
-        let Some(digest) = self.tagged_digest(subject, &tag).await? else { return Ok(Vec::new()) };
-        let index = self.source.upstream().find_manifest(&ManifestId::Digest(digest), MAX_LIST_BYTES).await?;
-        Ok(index.as_ref().map(Manifest::children).unwrap_or_default().to_vec())
+        self.source.upstream().tagged_referrers(subject).await
     }
 
     async fn tagged_referrer(&self, subject: &Digest, tag: Tag) -> Result<Option<Candidate>, Error> {
-        let digest = self.tagged_digest(subject, &tag).await?;
+        let digest = self.source.upstream().referrer_digest(subject, &tag).await?;
         let (subject, media_type, size) = (subject.clone(), None, None);
         Ok(digest.map(|digest| Candidate { digest, media_type, size, subject, tag: Some(tag) }))
-    }
-
-    /// Returns the digest that a tag names, unless it is the subject: GitLab treats `sha256-<hex>` as the
-    /// digest (<https://github.com/oras-project/oras/issues/2148>).
-    async fn tagged_digest(&self, subject: &Digest, tag: &Tag) -> Result<Option<Digest>, Error> {
-        Ok(self.source.upstream().tag_digest(tag).await?.filter(|digest| digest != subject))
     }
 }
