@@ -18,6 +18,9 @@ Examples:
   Pass parameters, on the command line or in a file of the AWS CLI:
     container-image plan template.yaml --parameter Tag=3.13 --parameters dev.json
 
+  Compare a template with the deployed stack:
+    container-image plan template.yaml --stack shop --region eu-west-1
+
   Plan the images of a list:
     container-image plan images.txt \\
       --to 123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror
@@ -49,6 +52,10 @@ pub(crate) struct PlanArgs {
     /// NAME=VALUE
     #[arg(long, value_name = "FILE")]
     pub(crate) parameters: Option<PathBuf>,
+
+    /// Deployed stack that the template updates. Its parameters are the defaults
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack: Option<String>,
 
     /// Registry or repository prefix of the images in lists
     #[arg(long, value_name = "PREFIX")]

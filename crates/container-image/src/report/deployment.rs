@@ -13,7 +13,7 @@ use super::table::{Table, terminal_columns};
 use super::terminal_line::for_stdout;
 use super::{MAX_LINE_CHARS, byte_size, fail, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
-use crate::commands::plan::{DeploymentPlan, Finding, Findings, ImagePlan};
+use crate::commands::plan::{DeploymentPlan, Event, Finding, Findings, ImagePlan};
 use crate::commands::sync::ChangeKind;
 
 /// Room for the location, the resource and the code of a failure, in characters.
@@ -72,6 +72,7 @@ fn text(plan: &DeploymentPlan, code: u8) -> String {
     let failures = plan.failures().map(|finding| format!("! {}", failure_line(finding)));
     let meaning = if code == 0 { "nothing would fail" } else { "the deployment would fail" };
     let lines = failures
+        .chain(plan.images.iter().filter_map(clean_up_line))
         .chain(not_checked_lines(plan))
         .chain([summary_line(plan)])
         .chain(pulls_line(plan))
@@ -96,9 +97,18 @@ fn row(image: &ImagePlan) -> [String; 7] {
     ]
 }
 
+/// Returns the symbol and the word of an image. With a deployed stack, this is its event.
 fn state(image: &ImagePlan) -> (&'static str, &'static str) {
+    match &image.event {
+        _ if image.fails() => return ("!", "fails"),
+        Some(Event::New) => return ("+", "new"),
+        Some(Event::InPlace) => return ("~", "in place"),
+        Some(Event::Replaced { .. }) => return ("~", "replaced"),
+        Some(Event::None) => return ("=", "no event"),
+        Some(Event::Deleted { .. }) => return ("-", "deleted"),
+        Some(Event::Unknown) | None => {}
+    }
     match image.change.as_ref().map(|change| &change.kind) {
-        _ if image.fails() => ("!", "fails"),
         None => ("?", "unknown"),
         Some(ChangeKind::Unchanged) => ("=", "unchanged"),
         Some(ChangeKind::New) => ("+", "new"),
@@ -137,6 +147,21 @@ fn failure_line(finding: &Finding) -> String {
     format!("{}:{}: {resource}{}{code}", finding.file, finding.line, finding.text)
 }
 
+/// Returns a line about the image that the clean-up of the stack deletes.
+fn clean_up_line(image: &ImagePlan) -> Option<String> {
+    let (Event::Replaced { previous, is_kept } | Event::Deleted { previous, is_kept }) =
+        image.event.as_ref()?
+    else {
+        return None;
+    };
+    let name = image.resource.as_deref().unwrap_or_default();
+    let effect = match is_kept {
+        true => format!("{previous} is kept, because of the policy of the resource"),
+        false => format!("the clean-up deletes {previous}, unless another resource uses it"),
+    };
+    Some(format!("- {}:{}: {name}: {effect}", image.file, image.line))
+}
+
 /// Returns a line for each reason, with the first place and the number of others.
 fn not_checked_lines(plan: &DeploymentPlan) -> Vec<String> {
     let mut groups: Vec<(&Finding, usize)> = Vec::new();
@@ -167,6 +192,9 @@ fn summary_line(plan: &DeploymentPlan) -> String {
     let mut line =
         format!("{images}: {} unchanged, {} new, {} moved", summary.unchanged, summary.new, summary.moved);
     line += &format!(", {} failed", summary.failed);
+    if summary.deleted > 0 {
+        line += &format!(", {} deleted", summary.deleted);
+    }
     if summary.unknown > 0 {
         line += &format!(", {} unknown", summary.unknown);
     }
@@ -191,6 +219,7 @@ struct Summary {
     moved: usize,
     failed: usize,
     unknown: usize,
+    deleted: usize,
     bytes: u64,
 }
 
@@ -201,8 +230,9 @@ impl Summary {
             let count = match state(image).1 {
                 "fails" => &mut summary.failed,
                 "unknown" => &mut summary.unknown,
-                "unchanged" => &mut summary.unchanged,
+                "unchanged" | "no event" => &mut summary.unchanged,
                 "new" => &mut summary.new,
+                "deleted" => &mut summary.deleted,
                 _ => &mut summary.moved,
             };
             *count += 1;
@@ -244,6 +274,7 @@ fn document(plan: &DeploymentPlan, code: u8) -> Value {
             "new": summary.new,
             "moved": summary.moved,
             "failed": summary.failed,
+            "deleted": summary.deleted,
             "unknown": summary.unknown,
             "bytes": summary.bytes,
             "pulls": pulls,
@@ -262,7 +293,14 @@ fn image_value(image: &ImagePlan) -> Value {
             "fails" => "failed",
             "moves" => "moved",
             "repairs" => "repaired",
+            "in place" => "updated",
+            "no event" => "unchanged",
             other => other,
+        },
+        "event": image.event.as_ref().map(event_name),
+        "previous": match &image.event {
+            Some(Event::Replaced { previous, .. } | Event::Deleted { previous, .. }) => Some(previous),
+            _ => None,
         },
         "source": image.source.as_ref().map(ToString::to_string),
         "destination": image.destination,
@@ -275,6 +313,17 @@ fn image_value(image: &ImagePlan) -> Value {
         "failures": values(&image.findings.failures),
         "not_checked": values(&image.findings.not_checked),
     })
+}
+
+fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::New => "new",
+        Event::InPlace => "updated_in_place",
+        Event::Replaced { .. } => "replaced",
+        Event::None => "none",
+        Event::Deleted { .. } => "deleted",
+        Event::Unknown => "unknown",
+    }
 }
 
 fn values(findings: &[Finding]) -> Vec<Value> {

@@ -1,7 +1,7 @@
 //! Evaluates the resources of a template.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image_copy::yaml::{Id, Tree};
 use image_copy_aws::Partition;
@@ -22,6 +22,8 @@ const MAX_STEPS: usize = 1_000_000;
 pub(crate) struct Inputs {
     /// Values of parameters. They override the defaults.
     pub(crate) parameters: BTreeMap<String, String>,
+    /// Parameters with values that the stack keeps, but does not show.
+    pub(crate) hidden: BTreeSet<String>,
     pub(crate) region: String,
     /// The account, or the reason why it is unknown.
     pub(crate) account: Result<String, String>,
@@ -43,7 +45,7 @@ pub(crate) fn evaluate(template: &Template, inputs: &Inputs) -> Resources {
     };
     let mut found = Resources::default();
     for (name, declaration) in evaluator.section("Parameters") {
-        if let Err(error) = parameters::value(tree, name, declaration, inputs.parameters.get(name)) {
+        if let Err(error) = parameters::value(tree, name, declaration, inputs) {
             found.errors.push(error);
         }
     }
@@ -120,6 +122,8 @@ impl<'a> Evaluator<'a> {
             }
         }
         let first = tree.get(declaration, "Type").unwrap_or(declaration);
+        let policy =
+            |name: &str| tree.get(declaration, name).and_then(|node| tree.text(node)).map(ToOwned::to_owned);
         Some(Resource {
             name: name.to_owned(),
             kind: kind.to_owned(),
@@ -127,6 +131,8 @@ impl<'a> Evaluator<'a> {
             lines,
             properties: Value::Map(properties),
             condition,
+            deletion_policy: policy("DeletionPolicy"),
+            update_replace_policy: policy("UpdateReplacePolicy"),
         })
     }
 
@@ -220,7 +226,7 @@ impl<'a> Evaluator<'a> {
             _ => {}
         }
         if let Some((_, declaration)) = self.section("Parameters").find(|(other, _)| *other == name) {
-            let value = parameters::value(self.tree, name, declaration, inputs.parameters.get(name));
+            let value = parameters::value(self.tree, name, declaration, inputs);
             // The declaration itself has the error.
             return value.or_else(|_| unknown(&format!("parameter {name} has no valid value")));
         }

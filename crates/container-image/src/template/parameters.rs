@@ -6,6 +6,7 @@ use image_copy::text::SanitizedText;
 use image_copy::yaml::{Id, Tree};
 use serde_json::Value as Json;
 
+use super::evaluate::Inputs;
 use super::value::{Unknown, Value};
 use super::{TemplateError, quoted};
 
@@ -87,7 +88,7 @@ fn scalar(value: &Json) -> Option<String> {
     }
 }
 
-/// Returns the value of a parameter of a template. `given` overrides its default.
+/// Returns the value of a parameter of a template. The inputs override its default.
 ///
 /// # Errors
 /// If it has no value, or if the value is not allowed.
@@ -95,11 +96,15 @@ pub(super) fn value(
     tree: &Tree,
     name: &str,
     declaration: Id,
-    given: Option<&String>,
+    inputs: &Inputs,
 ) -> Result<Value, TemplateError> {
     let field = |key: &str| tree.get(declaration, key).and_then(|field| tree.text(field));
     let error = |problem: String| TemplateError { line: tree.line(declaration), problem };
     let kind = field("Type").unwrap_or("String");
+    let given = inputs.parameters.get(name);
+    if given.is_none() && inputs.hidden.contains(name) {
+        return Ok(Value::Unknown(Unknown::new(format!("NoEcho hides parameter {name} of the stack"))));
+    }
     let value = match (given, field("Default")) {
         (Some(given), _) => given.as_str(),
         (None, Some(default)) => default,

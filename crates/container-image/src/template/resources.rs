@@ -47,6 +47,8 @@ pub(crate) struct Resource {
     pub(crate) properties: Value,
     /// Reason for a condition that only the deployment knows.
     pub(crate) condition: Option<Unknown>,
+    pub(crate) deletion_policy: Option<String>,
+    pub(crate) update_replace_policy: Option<String>,
 }
 
 /// The resources of a template.

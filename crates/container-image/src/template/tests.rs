@@ -1,6 +1,6 @@
 //! Values of templates, by table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -31,6 +31,7 @@ Resources:
 fn inputs() -> Inputs {
     Inputs {
         parameters: BTreeMap::new(),
+        hidden: BTreeSet::new(),
         region: "eu-west-1".into(),
         account: Ok("123456789012".into()),
         stack_name: None,

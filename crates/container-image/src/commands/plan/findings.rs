@@ -40,6 +40,23 @@ impl Findings {
     }
 }
 
+/// The event of a resource in the update of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A Create.
+    New,
+    /// An Update with the same tag and repository.
+    InPlace,
+    /// An Update with another tag or repository, and a Delete of the previous one.
+    Replaced { previous: String, is_kept: bool },
+    /// No event, because the properties are equal.
+    None,
+    /// A Delete.
+    Deleted { previous: String, is_kept: bool },
+    /// An Update, which depends on values that only the deployment knows.
+    Unknown,
+}
+
 /// The result of one image.
 #[derive(Debug)]
 pub(crate) struct ImagePlan {
@@ -53,6 +70,8 @@ pub(crate) struct ImagePlan {
     /// Equal for images with the same destination.
     pub(crate) key: Option<String>,
     pub(crate) tag: Option<Tag>,
+    /// `None` without a deployed stack.
+    pub(crate) event: Option<Event>,
     /// `None` if the source could not be read.
     pub(crate) change: Option<Change>,
     /// Manifests read from Docker Hub. The copy reads them again.
@@ -71,6 +90,7 @@ impl ImagePlan {
             destination: None,
             key: None,
             tag: None,
+            event: None,
             change: None,
             pulls: 0,
             rate_limit: None,

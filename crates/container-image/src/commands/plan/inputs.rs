@@ -40,6 +40,9 @@ pub(super) fn read(args: &PlanArgs) -> Result<Inputs, Vec<String>> {
             errors.extend(lines);
         }
     }
+    if args.stack.is_some() && (inputs.templates.len(), inputs.images.len()) != (1, 0) && errors.is_empty() {
+        errors.push("--stack compares one template. Pass one template and no list.".into());
+    }
     match read_parameters(args, &inputs.templates) {
         Ok(parameters) => inputs.parameters = parameters,
         // The declarations of an unreadable template are unknown.

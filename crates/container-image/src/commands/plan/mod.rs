@@ -1,7 +1,8 @@
 //! `container-image plan`: what would fail in a deployment of templates, and in a copy of lists.
 //!
-//! [`inputs`] reads the files, [`check`] checks one image with its [`properties`] and its [`provider`],
-//! [`consumers`] and [`conflicts`] compare the images of one template, and [`findings`] are the result.
+//! [`inputs`] reads the files, and [`stack`] the deployed stack. [`check`] checks one image with its [`properties`],
+//! its [`target`], the [`provider`] and its [`role`]. [`consumers`] and [`conflicts`] compare the images of one
+//! template. [`findings`] are the result.
 
 mod check;
 mod conflicts;
@@ -10,8 +11,11 @@ mod findings;
 mod inputs;
 mod properties;
 mod provider;
+mod role;
+mod stack;
+mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -25,8 +29,9 @@ use crate::template::{self, Resources};
 use check::Checker;
 use inputs::Inputs;
 use provider::Providers;
+use stack::Deployed;
 
-pub(crate) use findings::{Finding, Findings, ImagePlan};
+pub(crate) use findings::{Event, Finding, Findings, ImagePlan};
 
 /// Code of an error in a template.
 const TEMPLATE_ERROR: &str = "CI-404";
@@ -58,7 +63,10 @@ pub(crate) async fn run(args: &PlanArgs, verbosity: Verbosity) -> ExitCode {
         plan = plan(args, &inputs, &connection, &region) => plan,
         signal = wait_for_signal() => return report::interrupted(signal, "nothing was written"),
     };
-    deployment::print(&plan, args.json, verbosity)
+    match plan {
+        Ok(plan) => deployment::print(&plan, args.json, verbosity),
+        Err(line) => report::fail(&line),
+    }
 }
 
 /// The result of a plan.
@@ -69,7 +77,14 @@ pub(crate) struct DeploymentPlan {
     pub(crate) others: Findings,
 }
 
-async fn plan(args: &PlanArgs, inputs: &Inputs, connection: &Connection, region: &str) -> DeploymentPlan {
+/// # Errors
+/// Error line if the stack cannot be read.
+async fn plan(
+    args: &PlanArgs,
+    inputs: &Inputs,
+    connection: &Connection,
+    region: &str,
+) -> Result<DeploymentPlan, String> {
     let account = match inputs.templates.is_empty() {
         true => Err(String::new()),
         false => {
@@ -79,18 +94,35 @@ async fn plan(args: &PlanArgs, inputs: &Inputs, connection: &Connection, region:
     };
     let suffix = Partition::of_region(region).suffix();
     let shown_account = account.as_deref().unwrap_or(UNKNOWN_ACCOUNT);
+    let default_host = format!("{shown_account}.dkr.ecr.{region}.{suffix}");
+    let mut values = template::Inputs {
+        parameters: inputs.parameters.clone(),
+        hidden: BTreeSet::new(),
+        region: region.to_owned(),
+        account: account.clone(),
+        stack_name: None,
+        physical_ids: BTreeMap::new(),
+    };
+    let deployed = match &args.stack {
+        Some(name) => {
+            let read = Deployed::read(&connection.aws_clients().await, name, &values).await;
+            Some(read.map_err(|error| format!("{error}. Check --stack, --region and the AWS credentials."))?)
+        }
+        None => None,
+    };
+    if let Some(deployed) = &deployed {
+        values.stack_name = Some(deployed.name.clone());
+        values.physical_ids = deployed.physical_ids.clone();
+        values.hidden = deployed.hidden.clone();
+        let kept = deployed.parameters.iter().map(|(name, value)| (name.clone(), value.clone()));
+        values.parameters = kept.chain(inputs.parameters.clone()).collect();
+    }
     let checker = Checker {
         connection,
         options: &args.connection,
         providers: Providers::new(connection, region),
-        default_host: format!("{shown_account}.dkr.ecr.{region}.{suffix}"),
-    };
-    let values = template::Inputs {
-        parameters: inputs.parameters.clone(),
-        region: region.to_owned(),
-        account,
-        stack_name: None,
-        physical_ids: BTreeMap::new(),
+        deployed: deployed.as_ref(),
+        default_host,
     };
     let templates: Vec<(&str, Resources)> = inputs
         .templates
@@ -104,14 +136,18 @@ async fn plan(args: &PlanArgs, inputs: &Inputs, connection: &Connection, region:
         }
     }
     checks.extend(inputs.images.iter().map(|image| checker.listed(image).boxed()));
-    let images: Vec<ImagePlan> = stream::iter(checks).buffered(args.jobs.into()).collect().await;
+    let mut images: Vec<ImagePlan> = stream::iter(checks).buffered(args.jobs.into()).collect().await;
     let mut others = Findings::default();
     for (file, resources) in &templates {
         others.extend(template_findings(file, resources));
         others.extend(consumers::check(file, resources, &images));
     }
     others.extend(conflicts::check(&images));
-    DeploymentPlan { images, others }
+    if let (Some(deployed), [(file, resources)]) = (&deployed, templates.as_slice()) {
+        others.extend(deployed.check_status(file));
+        images.extend(deployed.deleted(file, resources));
+    }
+    Ok(DeploymentPlan { images, others })
 }
 
 /// Returns the errors of a template, and its loops, which are not evaluated.

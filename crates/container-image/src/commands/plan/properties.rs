@@ -1,16 +1,17 @@
 //! Properties of an image in a template, some of which can be unknown.
 
 use image_copy::copy::PlatformSelection;
-use image_copy_aws::{InvalidProperty, Properties};
+use image_copy_aws::{CopySettings, InvalidProperty, Properties};
 use serde_json::Value as Json;
 
+use super::findings::ImagePlan;
 use crate::template::{Resource, Unknown, Value};
 
 /// Valid properties. Unknown ones have placeholders.
 pub(super) struct Known {
     pub(super) properties: Properties,
     /// Unknown properties that a copy depends on, except `ServiceToken` and `RepositoryArn`.
-    pub(super) unknown: Vec<(String, Unknown)>,
+    unknown: Vec<(String, Unknown)>,
 }
 
 impl Known {
@@ -25,12 +26,44 @@ const PLACEHOLDERS: [(&str, &str); 2] = [
     ("RepositoryArn", "arn:aws:ecr:us-east-1:000000000000:repository/unknown"),
 ];
 
-/// Parses the properties as the function does. `default` are the platforms of the function's settings.
+/// Returns the valid properties. Adds a failure if a known one is invalid. `previous` are those of the deployed
+/// resource.
+pub(super) fn check(
+    resource: &Resource,
+    previous: Option<&Value>,
+    settings: Option<&CopySettings>,
+    plan: &mut ImagePlan,
+) -> Option<Known> {
+    let default = settings.map(|settings| settings.default_platforms.clone());
+    match parse(&resource.properties, previous, default) {
+        Ok(known) => {
+            for (name, unknown) in &known.unknown {
+                plan.not_checked(resource.line_of(name), format!("{name}: {unknown}"));
+            }
+            Some(known)
+        }
+        Err(error) => {
+            let code = match &error {
+                InvalidProperty::Missing(_) => "CI-101",
+                InvalidProperty::Value(_) => "CI-102",
+                InvalidProperty::Unknown(_) => "CI-103",
+            };
+            let line = line_of(resource, &error);
+            let text = error.to_string();
+            plan.fail(line, if text.ends_with('?') { text } else { format!("{text}.") }, code);
+            None
+        }
+    }
+}
+
+/// Parses the properties as the function does. `previous` are those of the deployed resource, and `default` the
+/// platforms of the function's settings.
 ///
 /// # Errors
 /// The first invalid property.
-pub(super) fn parse(
+fn parse(
     properties: &Value,
+    previous: Option<&Value>,
     default: Option<PlatformSelection>,
 ) -> Result<Known, InvalidProperty> {
     let mut document = properties.to_json();
@@ -53,12 +86,13 @@ pub(super) fn parse(
         unknown.push(("Platform".to_owned(), reason));
     }
     let default = default.unwrap_or(PlatformSelection::All);
-    let properties = Properties::parse(&document, &Json::Null, &default)?;
+    let previous = previous.map_or(Json::Null, Value::to_json);
+    let properties = Properties::parse(&document, &previous, &default)?;
     Ok(Known { properties, unknown })
 }
 
 /// Returns the line of an invalid property, whose name is part of the error.
-pub(super) fn line_of(resource: &Resource, error: &InvalidProperty) -> usize {
+fn line_of(resource: &Resource, error: &InvalidProperty) -> usize {
     let text = error.to_string();
     let names = resource.lines.iter().filter(|(name, _)| text.contains(name.as_str()));
     // The longest name, because Tag is also part of other words.
