@@ -93,6 +93,14 @@ impl Connection {
         }
     }
 
+    /// Returns true if the repository certainly exists.
+    pub(crate) async fn is_existing(&self, repository: &oci::Repository) -> bool {
+        match self.aws.ecr_repository(repository).await {
+            Some(repository) => repository.has_policy().await.is_ok(),
+            None => false,
+        }
+    }
+
     /// Returns the Region of the options, the environment or the profile.
     pub(crate) async fn configured_region(&self) -> Option<String> {
         self.aws.configured_region().await

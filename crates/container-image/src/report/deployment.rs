@@ -1,11 +1,16 @@
 //! Prints the result of `plan`: a table of the images, a line for each finding and a summary, or a JSON document.
 
+mod document;
+mod summary;
+
 use std::process::ExitCode;
 
 use image_copy::copy::{Failure, Problem, Side};
 use image_copy::oci::{Platform, Reference};
 use image_copy::text::escaped_json;
-use serde_json::{Value, json};
+
+use document::document;
+use summary::Summary;
 
 use super::hint::hint;
 use super::sync::sync_hint;
@@ -210,38 +215,6 @@ fn pulls_line(plan: &DeploymentPlan) -> Option<String> {
     Some(format!("Docker Hub: {needed}, {limit}"))
 }
 
-/// Counts of all images.
-#[derive(Default)]
-struct Summary {
-    images: usize,
-    unchanged: usize,
-    new: usize,
-    moved: usize,
-    failed: usize,
-    unknown: usize,
-    deleted: usize,
-    bytes: u64,
-}
-
-impl Summary {
-    fn of(plan: &DeploymentPlan) -> Self {
-        let mut summary = Self { images: plan.images.len(), ..Self::default() };
-        for image in &plan.images {
-            let count = match state(image).1 {
-                "fails" => &mut summary.failed,
-                "unknown" => &mut summary.unknown,
-                "unchanged" | "no event" => &mut summary.unchanged,
-                "new" => &mut summary.new,
-                "deleted" => &mut summary.deleted,
-                _ => &mut summary.moved,
-            };
-            *count += 1;
-            summary.bytes += image.change.as_ref().map_or(0, |change| change.bytes);
-        }
-        summary
-    }
-}
-
 impl DeploymentPlan {
     /// Returns all failures: of the images in the order of the files, then the others.
     fn failures(&self) -> impl Iterator<Item = &Finding> {
@@ -259,82 +232,4 @@ impl DeploymentPlan {
     fn fails(&self) -> bool {
         self.failures().next().is_some()
     }
-}
-
-fn document(plan: &DeploymentPlan, code: u8) -> Value {
-    let summary = Summary::of(plan);
-    let pulls: u64 = plan.images.iter().map(|image| image.pulls).sum();
-    json!({
-        "images": plan.images.iter().map(image_value).collect::<Vec<_>>(),
-        "failures": values(&plan.others.failures),
-        "not_checked": values(&plan.others.not_checked),
-        "summary": {
-            "images": summary.images,
-            "unchanged": summary.unchanged,
-            "new": summary.new,
-            "moved": summary.moved,
-            "failed": summary.failed,
-            "deleted": summary.deleted,
-            "unknown": summary.unknown,
-            "bytes": summary.bytes,
-            "pulls": pulls,
-            "exit_code": code,
-        },
-    })
-}
-
-fn image_value(image: &ImagePlan) -> Value {
-    let change = image.change.as_ref();
-    json!({
-        "file": image.file,
-        "line": image.line,
-        "resource": image.resource,
-        "status": match state(image).1 {
-            "fails" => "failed",
-            "moves" => "moved",
-            "repairs" => "repaired",
-            "in place" => "updated",
-            "no event" => "unchanged",
-            other => other,
-        },
-        "event": image.event.as_ref().map(event_name),
-        "previous": match &image.event {
-            Some(Event::Replaced { previous, .. } | Event::Deleted { previous, .. }) => Some(previous),
-            _ => None,
-        },
-        "source": image.source.as_ref().map(ToString::to_string),
-        "destination": image.destination,
-        "digest": change.map(|change| change.digest.to_string()),
-        "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "size": change.and_then(|change| change.size),
-        "bytes": change.map(|change| change.bytes),
-        "seconds": image.seconds(),
-        "pulls": image.pulls,
-        "failures": values(&image.findings.failures),
-        "not_checked": values(&image.findings.not_checked),
-    })
-}
-
-fn event_name(event: &Event) -> &'static str {
-    match event {
-        Event::New => "new",
-        Event::InPlace => "updated_in_place",
-        Event::Replaced { .. } => "replaced",
-        Event::None => "none",
-        Event::Deleted { .. } => "deleted",
-        Event::Unknown => "unknown",
-    }
-}
-
-fn values(findings: &[Finding]) -> Vec<Value> {
-    let value = |finding: &Finding| {
-        json!({
-            "file": finding.file,
-            "line": finding.line,
-            "resource": finding.resource,
-            "text": finding.text,
-            "code": finding.code,
-        })
-    };
-    findings.iter().map(value).collect()
 }

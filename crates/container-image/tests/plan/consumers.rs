@@ -1,7 +1,6 @@
 //! Resources that run the image on another platform.
 
-use super::common::Sandbox;
-use super::{HEAD, SOUND, check_failure, plan};
+use super::{HEAD, SOUND, check_failure, plan, sandbox};
 
 /// Returns the template with an image of one platform, and the resource.
 fn template(platform: &str, resource: &str) -> String {
@@ -11,7 +10,7 @@ fn template(platform: &str, resource: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_that_runs_another_platform_fails() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     for (platform, runs, resource) in [
         (
             "linux/arm64",
@@ -74,7 +73,7 @@ async fn a_resource_that_runs_another_platform_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_of_instances_is_not_checked() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     let resource = "Type: AWS::ECS::TaskDefinition\nProperties: {ContainerDefinitions: [{Image: !Ref Image}, {Image: nginx}]}";
     let output = plan(&sandbox, &template("linux/arm64", resource), "").await;
     assert_eq!(output.code, Some(0), "{output:?}");

@@ -3,8 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod consumers;
+mod provider;
+mod stack;
 
-use aws_emulator::Mutability;
+use aws_emulator::{Mutability, Repository};
 use common::{RunOutput, Sandbox, image};
 use serde_json::Value;
 
@@ -21,6 +23,13 @@ pub(crate) const SOUND: &str = "      ImageReference: docker.io/acme/app:1
       RepositoryArn: !Sub arn:aws:ecr:${AWS::Region}:${AWS::AccountId}:repository/base/python
       Platform: all
 ";
+
+/// Returns a sandbox with the provider, the image `docker.io/acme/app:1` and an empty repository.
+async fn sandbox() -> (Sandbox, Repository) {
+    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
+    provider::install(&sandbox, &[]);
+    (sandbox, repository)
+}
 
 /// Returns the output of `plan template.yaml` with these arguments and this template.
 async fn plan(sandbox: &Sandbox, template: &str, arguments: &str) -> RunOutput {
@@ -40,7 +49,7 @@ fn check_failure(output: &RunOutput, expected: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sound_template_passes_without_a_write() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     let mark = sandbox.emulator.log().mark();
     let output = plan(&sandbox, &format!("{HEAD}{SOUND}"), "").await;
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -53,7 +62,7 @@ async fn a_sound_template_passes_without_a_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_defect_of_an_image_has_its_line_and_code() {
-    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
+    let (sandbox, repository) = sandbox().await;
     let arn = sandbox.emulator.repository_arn("fixed");
     let fixed = sandbox.emulator.ecr().create_repository(&arn, Mutability::Immutable);
     fixed.put_image(Some("1"), &image(9));
@@ -100,7 +109,7 @@ async fn each_defect_of_an_image_has_its_line_and_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unchanged_and_moved_tags_are_sound() {
-    let (sandbox, repository) = Sandbox::with_ecr_repository().await;
+    let (sandbox, repository) = sandbox().await;
     repository.put_image(Some("1"), &image(1));
     let output = plan(&sandbox, &format!("{HEAD}{SOUND}"), "").await;
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -122,7 +131,7 @@ async fn unchanged_and_moved_tags_are_sound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_and_conditions_decide() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     let template = format!(
         "Parameters: {{Tag: {{Type: String}}, Copy: {{Type: String, Default: 'yes'}}}}
 Conditions: {{Copies: !Equals [!Ref Copy, 'yes']}}
@@ -152,7 +161,7 @@ Conditions: {{Copies: !Equals [!Ref Copy, 'yes']}}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_values_are_not_checked_and_do_not_fail() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     for (from, to, expected) in [
         ("docker.io/acme/app:1", "'{{resolve:ssm:/tag}}'", "ImageReference: a dynamic reference is resolved"),
         ("docker.io/acme/app:1", "!ImportValue Base", "ImageReference: it imports the value Base"),
@@ -177,7 +186,7 @@ async fn unknown_values_are_not_checked_and_do_not_fail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_aws_credentials_the_source_is_checked() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     let template = format!("{HEAD}{SOUND}");
     sandbox.write("template.yaml", &template);
     let output = sandbox.run_without_aws_credentials("plan template.yaml").await;
@@ -199,7 +208,7 @@ async fn without_aws_credentials_the_source_is_checked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_of_the_template_does_not_have_to_exist() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     for properties in ["", ", Properties: {RepositoryName: new/app}"] {
         let template = format!("{HEAD}{SOUND}  Repository: {{Type: 'AWS::ECR::Repository'{properties}}}\n")
             .replace(
@@ -214,7 +223,7 @@ async fn a_repository_of_the_template_does_not_have_to_exist() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_images_for_one_tag_fail() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     sandbox.publish("docker.io/acme/other:1", 2);
     let second = format!("{HEAD}{SOUND}").replace("Resources:\n", "").replace("  Image:", "  Other:");
     let template = format!("{HEAD}{SOUND}{second}");
@@ -228,7 +237,7 @@ async fn two_images_for_one_tag_fail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_planned_too() {
-    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let (sandbox, _) = sandbox().await;
     sandbox.write("images.txt", "# list\n--alias=base/python acme/app:1\n--alias=base/python acme/app:2\n");
     let to = "--to 123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     let output = sandbox.run(&format!("plan images.txt {to}")).await;

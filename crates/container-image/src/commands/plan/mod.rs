@@ -145,6 +145,7 @@ async fn plan(
     others.extend(conflicts::check(&images));
     if let (Some(deployed), [(file, resources)]) = (&deployed, templates.as_slice()) {
         others.extend(deployed.check_status(file));
+        others.extend(checker.new_repositories(file, resources, deployed).await);
         images.extend(deployed.deleted(file, resources));
     }
     Ok(DeploymentPlan { images, others })

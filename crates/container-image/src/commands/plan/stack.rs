@@ -7,8 +7,8 @@ use image_copy_aws::{AwsClients, StackError};
 use super::findings::{Event, Finding, Findings, ImagePlan};
 use crate::template::{Inputs, Resource, Resources, Template, Value, evaluate};
 
-/// Code of a stack that cannot be updated.
-const CODE: &str = "CI-405";
+/// Code of a stack or a resource that cannot be updated.
+pub(super) const CODE: &str = "CI-405";
 
 /// Physical ID of a failed Create. Its Delete removes nothing.
 const CREATE_FAILED: &str = "create-failed";

@@ -7,8 +7,9 @@ use image_copy::oci;
 use image_copy_aws::{NewRepository, RepositoryArn};
 
 use super::check::Checker;
-use super::findings::ImagePlan;
+use super::findings::{Finding, Findings, ImagePlan};
 use super::properties::Known;
+use super::stack::{CODE, Deployed};
 use crate::template::{Resource, Resources, Value};
 
 /// Destination of an image.
@@ -49,6 +50,40 @@ impl Checker<'_> {
             Some(repository) => Target::New { arn: None, name, has_policy: has_policy(repository) },
             None => Target::Unknown(name, unknown.to_string()),
         }
+    }
+
+    /// Returns a failure for each repository that the update creates although it exists.
+    pub(super) async fn new_repositories(
+        &self,
+        file: &str,
+        resources: &Resources,
+        deployed: &Deployed,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let is_new = |resource: &&Resource| {
+            resource.is_repository() && !deployed.physical_ids.contains_key(&resource.name)
+        };
+        for resource in resources.all.iter().filter(is_new) {
+            let Some(name) = resource.properties.get("RepositoryName").and_then(Value::text) else {
+                continue;
+            };
+            let Ok(reference) = format!("{}/{name}", self.default_host).parse::<oci::Reference>() else {
+                continue;
+            };
+            if self.connection.is_existing(&reference.repository).await {
+                findings.failures.push(Finding {
+                    file: file.to_owned(),
+                    line: resource.line_of("RepositoryName"),
+                    resource: Some(resource.name.clone()),
+                    text: format!(
+                        "Repository {name} exists, but the stack does not own it. Import it into the stack, or change \
+                         RepositoryName."
+                    ),
+                    code: Some(CODE),
+                });
+            }
+        }
+        findings
     }
 
     /// Returns the destination with its name. A repository that cannot be read counts as new.

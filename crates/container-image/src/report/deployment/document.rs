@@ -1,0 +1,86 @@
+//! The JSON document of a plan.
+
+use serde_json::{Value, json};
+
+use super::state;
+use super::summary::Summary;
+use crate::commands::plan::{DeploymentPlan, Event, Finding, ImagePlan};
+
+/// Returns an object for each image, the other findings and a summary.
+pub(super) fn document(plan: &DeploymentPlan, code: u8) -> Value {
+    let summary = Summary::of(plan);
+    let pulls: u64 = plan.images.iter().map(|image| image.pulls).sum();
+    json!({
+        "images": plan.images.iter().map(image_value).collect::<Vec<_>>(),
+        "failures": values(&plan.others.failures),
+        "not_checked": values(&plan.others.not_checked),
+        "summary": {
+            "images": summary.images,
+            "unchanged": summary.unchanged,
+            "new": summary.new,
+            "moved": summary.moved,
+            "failed": summary.failed,
+            "deleted": summary.deleted,
+            "unknown": summary.unknown,
+            "bytes": summary.bytes,
+            "pulls": pulls,
+            "exit_code": code,
+        },
+    })
+}
+
+fn image_value(image: &ImagePlan) -> Value {
+    let change = image.change.as_ref();
+    json!({
+        "file": image.file,
+        "line": image.line,
+        "resource": image.resource,
+        "status": match state(image).1 {
+            "fails" => "failed",
+            "moves" => "moved",
+            "repairs" => "repaired",
+            "in place" => "updated",
+            "no event" => "unchanged",
+            other => other,
+        },
+        "event": image.event.as_ref().map(event_name),
+        "previous": match &image.event {
+            Some(Event::Replaced { previous, .. } | Event::Deleted { previous, .. }) => Some(previous),
+            _ => None,
+        },
+        "source": image.source.as_ref().map(ToString::to_string),
+        "destination": image.destination,
+        "digest": change.map(|change| change.digest.to_string()),
+        "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "size": change.and_then(|change| change.size),
+        "bytes": change.map(|change| change.bytes),
+        "seconds": image.seconds(),
+        "pulls": image.pulls,
+        "failures": values(&image.findings.failures),
+        "not_checked": values(&image.findings.not_checked),
+    })
+}
+
+fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::New => "new",
+        Event::InPlace => "updated_in_place",
+        Event::Replaced { .. } => "replaced",
+        Event::None => "none",
+        Event::Deleted { .. } => "deleted",
+        Event::Unknown => "unknown",
+    }
+}
+
+fn values(findings: &[Finding]) -> Vec<Value> {
+    let value = |finding: &Finding| {
+        json!({
+            "file": finding.file,
+            "line": finding.line,
+            "resource": finding.resource,
+            "text": finding.text,
+            "code": finding.code,
+        })
+    };
+    findings.iter().map(value).collect()
+}
