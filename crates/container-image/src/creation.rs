@@ -3,6 +3,7 @@
 //! A missing repository counts as empty until the copy is planned. It is created after that, so that a source that
 //! cannot be read creates nothing.
 
+use std::fmt;
 use std::sync::Arc;
 
 use image_copy::copy::{self, Destination, Operation, Plan, TagChange};
@@ -17,6 +18,31 @@ use crate::connection::Connection;
 pub(crate) struct RepositoryCreation {
     repository: EcrRepository,
     spec: RepositorySpec,
+}
+
+/// A repository that was created, or that a copy would create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CreatedRepository {
+    /// Registry and path.
+    pub(crate) name: String,
+    pub(crate) spec: RepositorySpec,
+    /// Prefix of the creation template with which ECR creates the repository on push.
+    pub(crate) template: Option<String>,
+    /// True if nothing was created, as in a dry run.
+    is_planned: bool,
+}
+
+impl fmt::Display for CreatedRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, spec, template, is_planned } = self;
+        match (template, is_planned) {
+            (Some(prefix), _) => {
+                write!(f, "ECR creates repository {name} on push, by the creation template {prefix}: {spec}")
+            }
+            (None, true) => write!(f, "the copy creates repository {name}: {spec}"),
+            (None, false) => write!(f, "created repository {name}: {spec}"),
+        }
+    }
 }
 
 /// Returns the settings of created repositories. `None` without `--create-repositories`.
@@ -58,17 +84,17 @@ pub(crate) async fn destination(
 }
 
 impl RepositoryCreation {
-    /// Creates the repository of a plan if it is missing. Returns a note about a created repository.
+    /// Creates the repository of a plan if it is missing. Returns the created repository.
     ///
     /// # Errors
     /// If the repository cannot be created, or a policy cannot be set.
-    pub(crate) async fn run(&self, plan: &Plan) -> Result<Option<String>, copy::Error> {
+    pub(crate) async fn run(&self, plan: &Plan) -> Result<Option<CreatedRepository>, copy::Error> {
         if is_existing(plan) {
             return Ok(None);
         }
         match self.repository.ensure_exists(&self.spec).await {
             Ok(Ensured::Existing) => Ok(None),
-            Ok(Ensured::New(creation)) => Ok(Some(self.note("created repository", &creation))),
+            Ok(Ensured::New(creation)) => Ok(Some(self.created(creation, false))),
             Err(error) => {
                 let (operation, cause) = match error {
                     CreationError::NotCreated(cause) => (Operation::CreateRepository, cause),
@@ -79,28 +105,27 @@ impl RepositoryCreation {
         }
     }
 
-    /// Returns a note about the creation that [`RepositoryCreation::run`] would start. Changes nothing.
+    /// Returns the repository that [`RepositoryCreation::run`] would create. Changes nothing.
     ///
     /// # Errors
     /// If ECR cannot be read.
-    pub(crate) async fn planned(&self, plan: &Plan) -> Result<Option<String>, copy::Error> {
+    pub(crate) async fn planned(&self, plan: &Plan) -> Result<Option<CreatedRepository>, copy::Error> {
         if is_existing(plan) {
             return Ok(None);
         }
         let planned = self.repository.planned_creation(&self.spec).await;
         let planned =
             planned.map_err(|cause| plan.request.destination_failure(Operation::CreateRepository, cause))?;
-        Ok(planned.map(|creation| self.note("the copy creates repository", &creation)))
+        Ok(planned.map(|creation| self.created(creation, true)))
     }
 
-    fn note(&self, words: &str, creation: &Creation) -> String {
-        let name = self.repository.arn().repository();
-        match creation {
-            Creation::ByRequest => format!("{words} {name}: {}", self.spec),
-            Creation::OnPush { prefix, spec } => {
-                format!("ECR creates repository {name} on push, by the creation template {prefix}: {spec}")
-            }
-        }
+    fn created(&self, creation: Creation, is_planned: bool) -> CreatedRepository {
+        let name = self.repository.arn().repository().to_string();
+        let (template, spec) = match creation {
+            Creation::ByRequest => (None, self.spec.clone()),
+            Creation::OnPush { prefix, spec } => (Some(prefix), spec),
+        };
+        CreatedRepository { name, spec, template, is_planned }
     }
 }
 

@@ -4,7 +4,7 @@ use image_copy::copy::{self, CurrentState, Destination, Plan, Request, Source};
 use image_copy_aws::RepositorySpec;
 
 use crate::connection::Connection;
-use crate::creation::{self, RepositoryCreation};
+use crate::creation::{self, CreatedRepository, RepositoryCreation};
 
 /// A copy whose current state is known.
 pub(crate) struct Prepared<'a> {
@@ -60,7 +60,7 @@ impl<'a> Prepared<'a> {
         copy::plan(self.request, &self.state, self.source, &self.destination).await
     }
 
-    /// Creates the repository of the plan if it is missing. Returns a note about the creation.
+    /// Creates the repository of the plan if it is missing. Returns the created repository.
     ///
     /// # Errors
     /// If the repository cannot be created, or if ECR cannot be read.
@@ -68,7 +68,7 @@ impl<'a> Prepared<'a> {
         &self,
         plan: &Plan,
         writes: Writes,
-    ) -> Result<Option<String>, copy::Error> {
+    ) -> Result<Option<CreatedRepository>, copy::Error> {
         match (&self.creation, writes) {
             (None, _) => Ok(None),
             (Some(creation), Writes::Allowed) => creation.run(plan).await,

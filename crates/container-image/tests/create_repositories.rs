@@ -235,8 +235,19 @@ async fn sync_creates_the_repositories_of_a_list() {
     let output = sandbox.run(&format!("{create} --dry-run")).await;
     assert_eq!(sorted(&output), notes("the copy creates repository"), "{output:?}");
     assert_eq!(repositories(&sandbox), [""; 0]);
-    let output = sandbox.run(&create).await;
+    let output = sandbox.run(&format!("{create} --json")).await;
     assert_eq!(sorted(&output), notes("created repository"), "{output:?}");
+    let document: Value = serde_json::from_str(&output.stdout).unwrap();
+    let created = document["repositories"].as_array().unwrap();
+    assert_eq!(created.len(), 2, "{created:?}");
+    assert_eq!(
+        created[0],
+        json!({
+            "name": format!("{to}/acme/app"), "creation_template": null, "tag_mutability": "immutable",
+            "tag_exceptions": [], "encryption": "AES256", "kms_key": null, "scan_on_push": false,
+            "has_lifecycle_policy": false, "has_repository_policy": false, "tags": {},
+        })
+    );
     let arns = ["mirror/acme/app", "mirror/acme/web"].map(|name| sandbox.emulator.repository_arn(name));
     assert_eq!(repositories(&sandbox), arns, "a missing source creates nothing");
     let tags = sandbox.emulator.ecr().repository(&arns[0]).tags();

@@ -76,7 +76,7 @@ pub(crate) struct SyncArgs {
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// Print a JSON document with the images and a summary
+    /// Print a JSON document with the images, created repositories, and a summary
     #[arg(long)]
     pub(crate) json: bool,
 

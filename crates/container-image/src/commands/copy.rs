@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
         Err(failure) => return report::failure(&failure, &args.connection, verbosity),
     };
     if let Some(note) = note.filter(|_| verbosity != Verbosity::Quiet) {
-        report::note(&note);
+        report::note(&note.to_string());
     }
     if args.dry_run {
         return report::print(&report::plan(&plan), "");

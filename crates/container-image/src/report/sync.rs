@@ -1,5 +1,7 @@
 //! Prints the results of `sync`: a line for each image and a summary, or a JSON document.
 
+mod document;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -8,13 +10,13 @@ use std::time::Duration;
 use image_copy::copy::{Failure, Problem};
 use image_copy::oci::{Platform, Registry};
 use image_copy::text::escaped_json;
-use serde_json::{Value, json};
 
 use super::hint::hint;
 use super::terminal_line::for_stdout;
 use super::{MAX_LINE_CHARS, byte_size, details, fail, print, seconds, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::sync::{ChangeKind, ImageResult, Totals};
+use crate::creation::CreatedRepository;
 
 /// Maximum number of platforms in a line.
 const MAX_PLATFORMS: usize = 2;
@@ -45,6 +47,8 @@ pub(crate) struct SyncReport<'a> {
 pub(crate) struct SyncSummary {
     pub(crate) elapsed: Duration,
     pub(crate) code: u8,
+    /// Created repositories. In a dry run, those that the copies would create.
+    pub(crate) repositories: Vec<CreatedRepository>,
 }
 
 impl<'a> SyncReport<'a> {
@@ -143,7 +147,7 @@ impl<'a> SyncReport<'a> {
     pub(crate) fn print_summary(&mut self, summary: &SyncSummary) -> bool {
         self.print_repeated();
         if self.is_json {
-            self.print(&escaped_json(&format!("{:#}", self.document(summary))));
+            self.print(&escaped_json(&format!("{:#}", document::document(self, summary))));
         } else if self.verbosity != Verbosity::Quiet {
             self.print(&self.summary_text(summary));
         }
@@ -190,27 +194,6 @@ impl<'a> SyncReport<'a> {
             ),
             _ => "interrupted".into(),
         }
-    }
-
-    fn document(&self, summary: &SyncSummary) -> Value {
-        let images: Vec<Value> =
-            self.results.iter().flatten().map(|result| value(result, self.options)).collect();
-        let Totals { unchanged, new, moved, failed, bytes, pulls, rate_limit } = &self.totals;
-        json!({
-            "images": images,
-            "summary": {
-                "images": self.results.len(),
-                "new": new,
-                "moved": moved,
-                "unchanged": unchanged,
-                "failed": failed,
-                "bytes": bytes,
-                "seconds": rounded(summary.elapsed),
-                "pulls": pulls,
-                "pulls_left": rate_limit.as_ref().and_then(|limit| limit.remaining),
-                "exit_code": summary.code,
-            },
-        })
     }
 }
 
@@ -279,53 +262,6 @@ pub(super) fn sync_hint(failure: &Failure, options: &ConnectionArgs, source: &st
         Problem::NoPlatform => "Change the platform, or choose a tag with this platform.".into(),
         _ => hint(failure, options, source),
     }
-}
-
-fn value(result: &ImageResult<'_>, options: &ConnectionArgs) -> Value {
-    let request = &result.image.request;
-    let (list, line) = result.image.origin.clone().unzip();
-    let mut value = json!({
-        "source": request.source.to_string(),
-        "destination": request.destination_name(),
-        "list": list,
-        "line": line,
-        "seconds": rounded(result.elapsed),
-        "pulls": result.pulls,
-    });
-    let more = match &result.change {
-        Ok(change) => json!({
-            "status": match change.kind {
-                ChangeKind::Unchanged => "unchanged",
-                ChangeKind::New => "new",
-                ChangeKind::Moved { .. } => "moved",
-                ChangeKind::Repaired => "repaired",
-            },
-            "digest": change.digest.to_string(),
-            "uri": request.destination.with_digest(change.digest.clone()).to_string(),
-            "previous_digest": match &change.kind {
-                ChangeKind::Moved { from } => Some(from.to_string()),
-                _ => None,
-            },
-            "platforms": change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "size": change.size,
-            "bytes": change.bytes,
-            "warning": change.warning,
-        }),
-        Err(failure) => json!({
-            "status": "failed",
-            "error": format!("{} {}", failure.summary(), sync_hint(failure, options, source_name(result))),
-            "code": failure.code(),
-        }),
-    };
-    if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
-        value.extend(more);
-    }
-    value
-}
-
-/// Returns seconds with milliseconds.
-fn rounded(elapsed: Duration) -> f64 {
-    (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 fn image_count(images: usize) -> String {

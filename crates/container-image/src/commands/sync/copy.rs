@@ -1,6 +1,6 @@
 //! Copies, plans or compares one image.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image_copy::copy::{
@@ -17,6 +17,7 @@ use super::progress::SyncProgress;
 use super::result::{Change, ChangeKind, ImageResult};
 use crate::args::{SyncArgs, Verbosity};
 use crate::connection::Connection;
+use crate::creation::CreatedRepository;
 use crate::planning::{Prepared, Writes};
 use crate::report;
 use crate::resolve::affects_registry;
@@ -28,8 +29,8 @@ pub(super) struct Copier<'a> {
     pub(super) connection: Connection,
     /// Settings of created repositories. `None` if none is created.
     pub(super) spec: Option<RepositorySpec>,
-    /// Printed notes about created repositories. Several images can be in one repository.
-    pub(super) notes: Mutex<HashSet<String>>,
+    /// Created repositories. Several images can be in one repository.
+    pub(super) repositories: Mutex<Vec<CreatedRepository>>,
     /// Its limit of concurrent blobs counts for all images.
     pub(super) limits: TransferLimits,
     pub(super) progress: Arc<SyncProgress>,
@@ -73,7 +74,9 @@ impl Copier<'_> {
             return Ok(Change::of_plan(&plan));
         }
         let writes = if self.args.dry_run { Writes::Forbidden } else { Writes::Allowed };
-        self.print_note(prepared.create_repository(&plan, writes).await?);
+        if let Some(created) = prepared.create_repository(&plan, writes).await? {
+            self.add_repository(created);
+        }
         if self.args.dry_run {
             return Ok(Change::of_plan(&plan));
         }
@@ -86,13 +89,23 @@ impl Copier<'_> {
         Ok(Change::of_outcome(&outcome))
     }
 
-    /// Prints a note about a created repository, once.
-    fn print_note(&self, note: Option<String>) {
-        let Some(note) = note.filter(|_| self.verbosity != Verbosity::Quiet) else { return };
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if notes.insert(note.clone()) {
-            self.progress.suspend(|| report::note(&note));
+    /// Records a created repository, and prints a note about it once.
+    fn add_repository(&self, created: CreatedRepository) {
+        let mut all = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.contains(&created) {
+            return;
         }
+        if self.verbosity != Verbosity::Quiet {
+            self.progress.suspend(|| report::note(&created.to_string()));
+        }
+        all.push(created);
+    }
+
+    /// Returns the created repositories, sorted by name.
+    pub(super) fn repositories(&self) -> Vec<CreatedRepository> {
+        let mut all = self.repositories.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
     }
 
     /// Returns the failure of an unreachable registry for another image.

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         verbosity,
         connection,
         spec,
-        notes: Mutex::default(),
+        repositories: Mutex::default(),
         limits: TransferLimits { deadline: None, concurrent_blobs },
         progress: progress.clone(),
         failed_registries: Mutex::default(),
@@ -88,7 +88,11 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         None if args.check && totals.differences() > 0 => DIFFERS,
         None => 0,
     };
-    let is_printed = report.print_summary(&SyncSummary { elapsed: started.elapsed(), code });
+    let is_printed = report.print_summary(&SyncSummary {
+        elapsed: started.elapsed(),
+        code,
+        repositories: copier.repositories(),
+    });
     if let Some(signal) = signal {
         return report::interrupted(signal, &interrupted_state(&totals, &images));
     }
