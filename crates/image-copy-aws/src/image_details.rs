@@ -66,3 +66,34 @@ impl EcrRepository {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{clients_with, success};
+
+    const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/app";
+
+    #[tokio::test]
+    async fn returns_the_times_of_an_image() {
+        let digest = Digest::of(b"x");
+        let expected = digest.clone();
+        let clients = clients_with(move |name, input| {
+            assert_eq!(name, "DescribeImages");
+            assert_eq!(input["imageIds"], json!([{"imageDigest": expected.as_str()}]));
+            let detail = json!({"imagePushedAt": 1_700_000_000.5, "lastRecordedPullTime": 1_700_000_100,
+                "imageStatus": "ARCHIVED", "imageTags": ["1", "latest"]});
+            success(&json!({"imageDetails": [detail]}))
+        });
+        let details = clients.repository(&ARN.parse().unwrap(), None).image_details(&digest).await.unwrap();
+        let time = |millis| Some(UNIX_EPOCH + Duration::from_millis(millis));
+        assert_eq!(details.pushed_at, time(1_700_000_000_500));
+        assert_eq!(details.last_pulled_at, time(1_700_000_100_000));
+        assert_eq!(details.status.as_deref(), Some("ARCHIVED"));
+        assert_eq!(details.tags, ["1", "latest"]);
+    }
+}
