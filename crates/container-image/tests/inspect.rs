@@ -258,6 +258,19 @@ async fn a_denied_call_of_ecr_is_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_the_children_of_an_index_without_platforms() {
+    let sandbox = Sandbox::start().await;
+    let nested = Image::nested(&[image(1), image(2)]);
+    sandbox.registry("ghcr.io").put_image("acme/app", "1", &nested);
+    let output = sandbox.run("inspect ghcr.io/acme/app:1 --history").await;
+    let lines = lines(&output);
+    let children: Vec<&str> = lines.iter().filter(|line| line.starts_with("-  ")).copied().collect();
+    assert_eq!(children.len(), 2, "{lines:?}");
+    assert!(children[0].ends_with(&format!("  -  {}", &image(1).digest()[..19])), "{children:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("created")), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_image_is_one_line() {
     let sandbox = Sandbox::start().await;
     sandbox.publish("docker.io/acme/app:1", 1);

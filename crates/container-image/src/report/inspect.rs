@@ -59,23 +59,29 @@ fn line(label: &str, value: &str) -> String {
 
 /// `2026-11-20T08:11:05Z (9 days ago)`
 fn with_age(time: Timestamp) -> String {
-    let age = Timestamp::now().as_second() - time.as_second();
-    let shown = seconds(time);
-    if time.as_second() < FIRST_BUILD {
-        return format!("{shown} (not a build time)");
-    }
-    const UNITS: [(i64, &str); 4] = [(365 * 86_400, "year"), (86_400, "day"), (3600, "hour"), (60, "minute")];
-    // Two years, so that the number has enough precision.
-    let unit = UNITS.into_iter().find(|(unit, name)| age >= unit * if *name == "year" { 2 } else { 1 });
-    match unit {
-        Some((unit, name)) if age / unit == 1 => format!("{shown} (1 {name} ago)"),
-        Some((unit, name)) => format!("{shown} ({} {name}s ago)", age / unit),
-        None => format!("{shown} (now)"),
+    let shown = time.round(Unit::Second).unwrap_or(time);
+    match time.as_second() {
+        ..FIRST_BUILD => format!("{shown} (not a build time)"),
+        second => format!("{shown} ({})", age(Timestamp::now().as_second() - second)),
     }
 }
 
-fn seconds(time: Timestamp) -> String {
-    time.round(Unit::Second).unwrap_or(time).to_string()
+/// Formats an age in seconds in its largest unit. Years start at two, so that the number is precise enough.
+fn age(seconds: i64) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    const YEAR: i64 = 365 * DAY;
+    let (number, unit) = match seconds {
+        // The clocks of builders can be ahead.
+        ..MINUTE => return "now".into(),
+        MINUTE..HOUR => (seconds / MINUTE, "minute"),
+        HOUR..DAY => (seconds / HOUR, "hour"),
+        _ if seconds < 2 * YEAR => (seconds / DAY, "day"),
+        _ => (seconds / YEAR, "year"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural} ago")
 }
 
 fn pulls(inspection: &Inspection) -> String {
@@ -313,4 +319,24 @@ fn ecr_value(ecr: &EcrState) -> Value {
         "tag_is_immutable": ecr.tag_is_immutable,
         "lifecycle_rules": ecr.lifecycle_rules,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_ages() {
+        for (seconds, expected) in [
+            (-5, "now"),
+            (59, "now"),
+            (60, "1 minute ago"),
+            (7199, "1 hour ago"),
+            (2 * 86_400 - 1, "1 day ago"),
+            (700 * 86_400, "700 days ago"),
+            (800 * 86_400, "2 years ago"),
+        ] {
+            assert_eq!(age(seconds), expected);
+        }
+    }
 }

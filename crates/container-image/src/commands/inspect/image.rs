@@ -75,10 +75,14 @@ pub(super) async fn read(
         let platforms = vec![PlatformImage { platform, digest: root.digest.clone(), sizes }];
         return Ok(image(&root, platforms, 0, config));
     }
-    let children: Vec<&Descriptor> = image_children(&root).collect();
+    let mut children: Vec<&Descriptor> = image_children(&root).collect();
+    if children.is_empty() {
+        // An index of indexes, or of artifacts.
+        children = root.children().iter().filter(|child| !child.is_attestation()).collect();
+    }
     let chosen = match wanted {
         Some(wanted) => image_for_platform(&root, wanted),
-        None => default_image(&root),
+        None => default_image(&root).or(children.first().copied()),
     };
     let Some(chosen) = chosen else {
         let available = children.iter().filter_map(|child| child.platform.clone()).collect();
