@@ -10,6 +10,7 @@ mod plan;
 mod sync;
 mod tags;
 mod update;
+mod verify;
 
 use std::str::FromStr;
 
@@ -27,6 +28,7 @@ pub(crate) use plan::PlanArgs;
 pub(crate) use sync::{ReportFormat, SyncArgs};
 pub(crate) use tags::TagsArgs;
 pub(crate) use update::UpdateArgs;
+pub(crate) use verify::VerifyArgs;
 
 /// The version, with the commit if it is known.
 pub(crate) const VERSION: &str = env!("CONTAINER_IMAGE_VERSION");
@@ -95,6 +97,12 @@ pub(crate) enum Command {
     ///
     /// Reads the index and the manifest of each platform, which Docker Hub counts as pulls. No layer is read.
     Inspect(InspectArgs),
+
+    /// Check that the images that stacks rely on are still complete
+    ///
+    /// Checks each tag and digest with its child manifests and layers, the lifecycle policy, the source and
+    /// the scan findings. Changes nothing.
+    Verify(VerifyArgs),
 
     /// List the images in files
     ///

@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             Command::Import(import) => commands::import::run(import, args.verbosity()),
             Command::Plan(plan) => commands::plan::run(plan, args.verbosity()).await,
             Command::Inspect(inspect) => commands::inspect::run(inspect, args.verbosity()).await,
+            Command::Verify(verify) => commands::verify::run(verify, args.verbosity()).await,
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
             Command::Tags(tags) => commands::tags::run(tags, args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,

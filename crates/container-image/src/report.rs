@@ -3,6 +3,7 @@
 //! A failure is one line: the engine's summary, a hint about the option to change, and a code that
 //! docs/troubleshooting.md explains.
 
+pub(crate) mod aws_failure;
 pub(crate) mod deployment;
 mod hint;
 pub(crate) mod inspect;
@@ -13,6 +14,7 @@ mod table;
 mod terminal_line;
 pub(crate) mod unresolved;
 mod usage;
+pub(crate) mod verify;
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};

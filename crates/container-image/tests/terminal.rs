@@ -154,6 +154,7 @@ async fn prints_help_with_examples() {
     insta::assert_snapshot!("help-import", shown(&sandbox, &[], "import --help").await);
     insta::assert_snapshot!("help-sync", shown(&sandbox, &[], "sync --help").await);
     insta::assert_snapshot!("help-plan", shown(&sandbox, &[], "plan --help").await);
+    insta::assert_snapshot!("help-verify", shown(&sandbox, &[], "verify --help").await);
 }
 
 /// Returns a sandbox with repositories, the prefix `base` in ECR, and the folder of its credentials.
@@ -212,6 +213,48 @@ async fn prints_the_plan_of_a_template() {
         sizes.replace_all(text, "900 bytes").into_owned()
     });
     insta::assert_snapshot!("plan", text.await);
+}
+
+/// A table with a failure of each kind. A library that compresses layers can change digests.
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_the_images_of_a_verify() {
+    let (sandbox, prefix, _) =
+        sandbox_with_ecr(&["base/python", "base/team/payments/checkout-service"]).await;
+    let ecr = sandbox.emulator.ecr();
+    let python = ecr.repository(&sandbox.emulator.repository_arn("base/python"));
+    let service = ecr.repository(&sandbox.emulator.repository_arn("base/team/payments/checkout-service"));
+    let tags =
+        [("python:3.7", 1), ("python:3.9", 2), ("python:3.13", 3), ("team/payments/checkout-service:2.1", 4)];
+    for (name, seed) in tags {
+        let (path, tag) = name.split_once(':').unwrap();
+        let image = common::image(seed);
+        let repository = if path == "python" { &python } else { &service };
+        repository.put_image(Some(tag), &image);
+        let findings = [("CRITICAL", seed), ("HIGH", 10 * seed), ("MEDIUM", 100 * seed)];
+        repository.scan_image(&image.child("linux/amd64").unwrap().digest, &findings);
+        let source =
+            if path == "python" { format!("docker.io/library/{name}") } else { format!("ghcr.io/{name}") };
+        sandbox.publish(&source, seed);
+        let owner =
+            format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/images/7c9e6679/Image{seed}");
+        let record = serde_json::json!({"Time": 5, "Owner": owner, "Source": source, "Digest": image.digest(),
+            "SourceDigest": image.digest()});
+        let item = serde_json::json!({"Image": format!("{prefix}/{name}"), "Version": 1, "Owners": {&owner: 5},
+            "Copies": [record]});
+        sandbox.emulator.dynamodb().put("eu-west-1", aws_emulator::STATE_TABLE, &item);
+    }
+    let command = format!("verify --all --state-table {}", aws_emulator::STATE_TABLE);
+    // The first request for the findings returns a scan in progress.
+    shown(&sandbox, &[], &command).await;
+    python.set_tag("3.7", None);
+    python.expire_image(&common::image(2).child("linux/arm64").unwrap().digest);
+    sandbox.publish("ghcr.io/team/payments/checkout-service:2.1", 9);
+    ecr.deny("ecr:StartLifecyclePolicyPreview", "*");
+    let digest = regex::Regex::new(r"sha256:[0-9a-f]{12}\b").unwrap();
+    let text = shown_with(&sandbox, &[], &command, |text| {
+        digest.replace_all(text, "sha256:0123456789ab").into_owned()
+    });
+    insta::assert_snapshot!("verify", text.await);
 }
 
 /// The bar is visible during a wait, and is removed afterwards.

@@ -22,7 +22,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) profile: Option<String>,
 
-    /// AWS Region of stacks and of AWS STS. ECR is called in the Region of the registry. Default: AWS_REGION, the
+    /// AWS Region of stacks, tables and AWS STS. ECR is called in the Region of the registry. Default: AWS_REGION, the
     /// profile's Region, the registry's Region
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<String>,

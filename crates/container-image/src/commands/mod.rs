@@ -9,3 +9,4 @@ pub(crate) mod plan;
 pub(crate) mod sync;
 pub(crate) mod tags;
 pub(crate) mod update;
+pub(crate) mod verify;

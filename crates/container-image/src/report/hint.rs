@@ -206,8 +206,11 @@ fn profile_option(options: &ConnectionArgs) -> String {
     profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default()
 }
 
-/// Returns true if the registry is ECR or ECR Public.
+/// Returns true if the registry is ECR or ECR Public, or if an API of AWS failed.
 fn is_aws(failure: &Failure) -> bool {
+    if matches!(failure, Failure::Registry { cause: registry::Error::Service { .. }, .. }) {
+        return true;
+    }
     let is_aws = |host| EcrRegistryHost::parse(host).is_some() || EcrPublicCredentials::is_for(host);
     host_name(failure).is_some_and(is_aws)
 }

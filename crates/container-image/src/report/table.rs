@@ -72,7 +72,7 @@ fn cut_end(text: &str, width: usize) -> String {
     }
 }
 
-fn cut_start(text: &str, width: usize) -> String {
+pub(super) fn cut_start(text: &str, width: usize) -> String {
     let length = text.chars().count();
     match length > width {
         true => ['…'].into_iter().chain(text.chars().skip(length - width + 1)).collect(),
