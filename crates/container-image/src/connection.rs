@@ -106,6 +106,16 @@ impl Connection {
         self.aws.configured_region().await
     }
 
+    /// Returns a client that has only the AWS credentials, for hosts of ECR.
+    pub(crate) fn client_without_files(&self) -> Client {
+        self.client.with_credentials(self.aws.clone())
+    }
+
+    /// Returns the AWS credentials for hosts of ECR.
+    pub(crate) fn aws_credentials(&self) -> Arc<dyn CredentialsProvider> {
+        self.aws.clone()
+    }
+
     /// Returns the clients of AWS services.
     pub(crate) async fn aws_clients(&self) -> AwsClients {
         self.aws.clients().await

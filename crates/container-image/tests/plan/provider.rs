@@ -91,3 +91,45 @@ async fn the_role_must_be_able_to_push() {
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stdout.contains("iam:SimulatePrincipalPolicy returned AccessDenied"), "{output:?}");
 }
+
+const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_source_is_read_with_the_secret_of_the_template() {
+    let (sandbox, _) = Sandbox::with_ecr_repository().await;
+    let lambda = install(&sandbox, &[]);
+    let hub = sandbox.emulator.docker_hub();
+    hub.add_user("robot", "hub-password");
+    hub.make_private("acme/app", &["robot"]);
+    // The user's own credentials do not help the function.
+    let auth = "cm9ib3Q6aHViLXBhc3N3b3Jk";
+    sandbox.write_home(
+        ".docker/config.json",
+        format!(r#"{{"auths": {{"https://index.docker.io/v1/": {{"auth": "{auth}"}}}}}}"#),
+    );
+    let output = plan(&sandbox, &sound(), "").await;
+    check_failure(&output, "If the image is private, set CredentialArn. (CI-004)");
+    let template = format!("{}      CredentialArn: {SECRET}\n", sound());
+    let output = plan(&sandbox, &template, "").await;
+    check_failure(
+        &output,
+        "template.yaml:9: Image: Secret arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf could not be read",
+    );
+    assert!(output.stdout.contains("(CI-201)"), "{output:?}");
+    sandbox.emulator.secrets().put(SECRET, r#"{"username": "robot"}"#);
+    check_failure(&plan(&sandbox, &template, "").await, "has no usable credentials");
+    sandbox.emulator.secrets().put(SECRET, r#"{"username": "robot", "password": "hub-password"}"#);
+    let output = plan(&sandbox, &template, "").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(!output.stdout.contains("not checked"), "{output:?}");
+    assert!(!output.stdout.contains("hub-password"), "{output:?}");
+    sandbox.emulator.secrets().deny(SECRET);
+    sandbox.write_home(".docker/config.json", "{}");
+    let output = plan(&sandbox, &template, "").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stdout.contains("the credentials of the source: "), "{output:?}");
+    assert!(output.stdout.contains("the source, because the function can have credentials: "), "{output:?}");
+    lambda.deny("lambda:GetFunctionConfiguration", "*");
+    let output = plan(&sandbox, &sound(), "").await;
+    assert_eq!(output.code, Some(0), "the settings can have credentials: {output:?}");
+}

@@ -2,7 +2,7 @@
 
 use image_copy::copy::{self, Destination, Failure, PlatformSelection, Problem, Request, Side, Source};
 
-use super::findings::{Event, INVOCATION_SECONDS, ImagePlan};
+use super::findings::{Event, ImagePlan};
 use super::properties;
 use super::provider::{Providers, Settings};
 use super::stack::Deployed;
@@ -35,7 +35,9 @@ impl Checker<'_> {
         let mut plan = ImagePlan::new(&file, line, None);
         plan.set_request(&image.request);
         let destination = self.connection.destination(&image.request.destination).await;
-        self.copy(&mut plan, &image.request, destination, &[], line).await;
+        let repository = image.request.source.repository.clone();
+        let source = Source::from(self.connection.client.repository(repository, None));
+        self.copy(&mut plan, &image.request, &source, destination, line).await;
         plan
     }
 
@@ -91,18 +93,18 @@ impl Checker<'_> {
             plan.destination = None;
         }
         let mirrors = settings.map(|settings| settings.mirrors.as_slice()).unwrap_or_default();
-        let has_secret = resource.properties.get("CredentialArn").is_some()
-            || settings.is_some_and(|settings| {
-                let registry = request.source.repository.registry();
-                settings.registry_credentials.iter().any(|listed| listed.registry == *registry)
-            });
         if known.is_unknown("Platform") {
             // All platforms are the upper limit of the size.
             request.platforms = PlatformSelection::All;
         }
+        let secret_line =
+            if known.properties.credentials.is_some() { resource.line_of("CredentialArn") } else { line };
+        let access = self.source_access(&known, settings, secret_line, plan).await;
+        let client = &access.client;
+        let source = Source::with_mirrors(client, request.source.repository.clone(), None, mirrors);
         let before = plan.findings.failures.len();
-        self.copy(plan, &request, destination, mirrors, line).await;
-        if has_secret {
+        self.copy(plan, &request, &source, destination, line).await;
+        if access.is_uncertain {
             excuse_credentials(plan, before);
         }
         if known.is_unknown("Platform")
@@ -123,18 +125,16 @@ impl Checker<'_> {
         &self,
         plan: &mut ImagePlan,
         request: &Request,
+        source: &Source,
         destination: Destination,
-        mirrors: &[copy::Mirror],
         line: usize,
     ) {
-        let client = &self.connection.client;
-        let source = Source::with_mirrors(client, request.source.repository.clone(), None, mirrors);
-        let mut result = planned(request, &source, destination).await;
+        let mut result = planned(request, source, destination).await;
         if let Err(failure) = &result
             && failure.side() == Side::Destination
         {
             self.add_failure(plan, failure, line);
-            result = planned(request, &source, self.new_destination(&request.destination)).await;
+            result = planned(request, source, self.new_destination(&request.destination)).await;
         }
         match result {
             Ok(change) => plan.change = Some(change),
@@ -181,14 +181,17 @@ fn is_about_this_machine(failure: &Failure) -> bool {
     }
 }
 
-/// Failures of authentication do not concern a function that has credentials in a secret.
+/// Failures of authentication do not concern a function with other credentials.
 fn excuse_credentials(plan: &mut ImagePlan, before: usize) {
     let is_about_credentials = |code: Option<&str>| matches!(code, Some("CI-004" | "CI-005" | "CI-006"));
     let failures = plan.findings.failures.split_off(before);
     for failure in failures {
         if is_about_credentials(failure.code) {
-            let text = "the source: the function reads it with the credentials of a secret";
-            plan.not_checked(failure.line, text);
+            let reason = failure.text.split(". ").next().unwrap_or_default();
+            plan.not_checked(
+                failure.line,
+                format!("the source, because the function can have credentials: {reason}"),
+            );
         } else {
             plan.findings.failures.push(failure);
         }
@@ -200,14 +203,53 @@ fn check_time(plan: &mut ImagePlan, resource: &Resource) {
     let timeout = resource.properties.get("ServiceTimeout").and_then(Value::text);
     let timeout = timeout.and_then(|text| text.parse::<u64>().ok());
     let limit = timeout.unwrap_or(MAX_SERVICE_TIMEOUT).min(MAX_SERVICE_TIMEOUT);
-    let Some(seconds) = plan.seconds().filter(|seconds| *seconds > limit.min(INVOCATION_SECONDS)) else {
-        return;
-    };
-    let line = resource.line_of("ServiceTimeout");
-    if seconds > limit {
-        let advice =
-            if limit < MAX_SERVICE_TIMEOUT { "Increase ServiceTimeout" } else { "Copy fewer platforms" };
-        let text = format!("The copy takes about {seconds} s, but CloudFormation waits {limit} s. {advice}.");
-        plan.fail(line, text, "CI-303");
+    let Some(seconds) = plan.seconds().filter(|seconds| *seconds > limit) else { return };
+    let advice = if limit < MAX_SERVICE_TIMEOUT { "Increase ServiceTimeout" } else { "Copy fewer platforms" };
+    let text = format!("The copy takes about {seconds} s, but CloudFormation waits {limit} s. {advice}.");
+    plan.fail(resource.line_of("ServiceTimeout"), text, "CI-303");
+}
+
+#[cfg(test)]
+mod tests {
+    use image_copy::oci::Digest;
+
+    use super::*;
+    use crate::commands::sync::ChangeKind;
+    use crate::template::{self, Inputs, Template};
+
+    /// Returns the failure of a copy with this size.
+    fn failure(bytes: u64, timeout: &str) -> Option<String> {
+        let text = format!("Resources: {{A: {{Type: x, Properties: {{ServiceTimeout: {timeout}}}}}}}");
+        let inputs = Inputs {
+            parameters: [].into(),
+            hidden: [].into(),
+            region: "eu-west-1".into(),
+            account: Err(String::new()),
+            stack_name: None,
+            physical_ids: [].into(),
+        };
+        let resources = template::evaluate(&Template::parse(&text).ok().flatten()?, &inputs);
+        let mut plan = ImagePlan::new("a.yaml", 1, Some("A"));
+        plan.change = Some(Change {
+            kind: ChangeKind::New,
+            digest: Digest::of(b""),
+            platforms: Vec::new(),
+            size: Some(bytes),
+            bytes,
+            warning: None,
+        });
+        check_time(&mut plan, &resources.all[0]);
+        plan.findings.failures.pop().map(|finding| finding.text)
+    }
+
+    #[test]
+    fn a_copy_must_end_before_cloudformation_stops_waiting() {
+        const RATE: u64 = 78_000_000;
+        assert_eq!(failure(60 * RATE, "60"), None);
+        let text = "The copy takes about 61 s, but CloudFormation waits 60 s. Increase ServiceTimeout.";
+        assert_eq!(failure(60 * RATE + 1, "60").as_deref(), Some(text));
+        assert_eq!(failure(3600 * RATE, "9999"), None);
+        let text = "The copy takes about 4000 s, but CloudFormation waits 3600 s. Copy fewer platforms.";
+        assert_eq!(failure(4000 * RATE, "9999").as_deref(), Some(text));
     }
 }

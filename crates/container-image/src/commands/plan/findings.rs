@@ -9,10 +9,6 @@ use crate::commands::sync::Change;
 /// Bytes that the function copies in a second. Measured with large images (docs/operations.md).
 const BYTES_PER_SECOND: u64 = 78_000_000;
 
-/// Time of one invocation in seconds, Lambda's maximum
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
-pub(crate) const INVOCATION_SECONDS: u64 = 900;
-
 /// A line about a place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {

@@ -1,7 +1,7 @@
 //! `container-image plan`: what would fail in a deployment of templates, and in a copy of lists.
 //!
 //! [`inputs`] reads the files, and [`stack`] the deployed stack. [`check`] checks one image with its [`properties`],
-//! its [`target`], the [`provider`] and its [`role`]. [`consumers`] and [`conflicts`] compare the images of one
+//! its [`source`] and [`target`], the [`provider`] and its [`role`]. [`consumers`] and [`conflicts`] compare the images of one
 //! template. [`findings`] are the result.
 
 mod check;
@@ -12,6 +12,7 @@ mod inputs;
 mod properties;
 mod provider;
 mod role;
+mod source;
 mod stack;
 mod target;
 
