@@ -28,6 +28,6 @@ pub(crate) struct CompletionsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// Command. Default: the program itself
-    #[arg(value_parser = ["copy", "sync", "import", "inspect", "list", "plan", "tags", "update", "completions", "man"])]
+    #[arg(value_parser = ["copy", "sync", "import", "inspect", "list", "plan", "tags", "update", "verify", "completions", "man"])]
     pub(crate) command: Option<String>,
 }

@@ -13,8 +13,10 @@ fn install_provider(sandbox: &Sandbox, table: &str) {
     sandbox.emulator.cloudformation().import_stack("cfn-container-image-provider", REGION, &template, &[]);
 }
 
-fn image_template(names: &[&str]) -> Template {
-    names.iter().fold(Template::new(), |template, name| template.image(name, json!({})))
+/// Returns a template with images of the tag `tag`.
+fn image_template(names: &[&str], tag: u8) -> Template {
+    let properties = json!({"ImageReference": format!("docker.io/library/python:{tag}")});
+    names.iter().fold(Template::new(), |template, name| template.image(name, properties.clone()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,8 +102,8 @@ async fn reads_stacks_with_their_nested_stacks() {
     let stacks = account.sandbox.emulator.cloudformation();
     stacks.set_page_size(1);
     let (one, two) = (format!("{HOST}/base/python:1"), format!("{HOST}/base/python:2"));
-    let nested = stacks.import_stack("nested", REGION, &image_template(&["Two"]), &[("Two", &two)]);
-    let template = image_template(&["One", "Failed"])
+    let nested = stacks.import_stack("nested", REGION, &image_template(&["Two"], 2), &[("Two", &two)]);
+    let template = image_template(&["One", "Failed"], 1)
         .with("Nested", Resource::aws("AWS::CloudFormation::Stack", json!({})))
         .with("Other", Resource::custom("Custom::Other", json!({})));
     let ids = [
@@ -126,7 +128,7 @@ async fn compares_a_stack_with_the_state_table() {
     let account = Account::new().await;
     let name = format!("{HOST}/base/python:1");
     let stacks = account.sandbox.emulator.cloudformation();
-    let stack = stacks.import_stack("images", REGION, &image_template(&["Python"]), &[("Python", &name)]);
+    let stack = stacks.import_stack("images", REGION, &image_template(&["Python"], 1), &[("Python", &name)]);
     let owner = format!("{}/Python", stack.id());
     let record = json!({"Time": 5, "Owner": owner, "Digest": image(1).digest(),
         "Source": "docker.io/library/python:1", "SourceDigest": image(1).digest()});
@@ -144,14 +146,46 @@ async fn compares_a_stack_with_the_state_table() {
     );
     assert_eq!(problems(&with_table), [expected.as_str()]);
     assert_eq!(with_table["images"][0]["sources"], json!(["docker.io/library/python:1"]));
-    // Without the table, the tag is complete, and a note reports that the copies are not known.
+    // Without the table, the image that the tag names counts as the copy.
     let without = run("").await;
-    assert_eq!(states(&without), ["ok base/python:1"]);
+    assert_eq!(states(&without), ["moved base/python:1"]);
     let note = without["notes"][0].as_str().unwrap();
     assert!(note.starts_with(
         "not checked: recorded copies: the state table is not known: stack cfn-container-image-provider in "
     ), "{note}");
     assert_eq!(run("--state-table none").await["notes"], json!([]));
+}
+
+/// The copy of one platform has another digest than its source.
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_without_a_record_come_from_the_template() {
+    let account = Account::new().await;
+    let stacks = account.sandbox.emulator.cloudformation();
+    let child = image(1).child("linux/amd64").unwrap().clone();
+    account.python.set_tag("amd64", Some(&child.digest));
+    let source = json!({"ImageReference": {"Fn::Sub": "${Registry}/library/python:1"}});
+    let imported = json!({"ImageReference": {"Fn::ImportValue": "Python"}});
+    let template = Template::new()
+        .parameter("Registry", "docker.io")
+        .image("Python", source)
+        .image("Imported", imported);
+    let (one, two) = (format!("{HOST}/base/python:amd64"), format!("{HOST}/base/python:2"));
+    stacks.import_stack("images", REGION, &template, &[("Python", &one), ("Imported", &two)]);
+    let run =
+        async || document(&account.sandbox.run("verify --stack images --state-table none --json").await);
+    let found = run().await;
+    assert_eq!(states(&found), ["ok base/python:2", "ok base/python:amd64"]);
+    assert_eq!(found["images"][1]["sources"], json!(["docker.io/library/python:1"]));
+    let note = "not checked: the source of resource Imported in stack images: it imports the value Python.";
+    assert_eq!(found["notes"], json!([note]));
+    account.sandbox.publish("docker.io/library/python:1", 8);
+    assert_eq!(states(&run().await)[1], "moved base/python:amd64");
+    stacks.deny("cloudformation:GetTemplate", "*");
+    let found = run().await;
+    assert_eq!(states(&found)[1], "ok base/python:amd64");
+    let note = found["notes"][0].as_str().unwrap();
+    let start = "not checked: the sources in stack images: cloudformation:GetTemplate returned AccessDenied ";
+    assert!(note.starts_with(start), "{note}");
 }
 
 /// Outputs are the only digests that CloudFormation returns.
@@ -160,7 +194,7 @@ async fn a_digest_in_an_output_is_relied_on() {
     let account = Account::new().await;
     let name = format!("{HOST}/base/python:1");
     let uri = |digest: &str| format!("{HOST}/base/python@{digest}");
-    let template = image_template(&["Python"])
+    let template = image_template(&["Python"], 1)
         .output("Uri", uri(image(7).digest()))
         .output("Other", format!("{HOST}/base/elsewhere@{}", image(7).digest()));
     let stacks = account.sandbox.emulator.cloudformation();

@@ -13,6 +13,7 @@ mod result;
 mod sources;
 mod stacks;
 mod table;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

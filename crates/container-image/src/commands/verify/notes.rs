@@ -35,4 +35,6 @@ pub(crate) enum Check {
     Source,
     /// The recorded copy in the state table.
     StateTable,
+    /// The deployed template, which has the sources.
+    Template,
 }

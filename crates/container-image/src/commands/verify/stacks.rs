@@ -1,7 +1,7 @@
 //! Images of CloudFormation stacks: the physical IDs of their resources, and digests in their outputs.
 //!
 //! CloudFormation does not return attributes of custom resources. The state table has the digest and the
-//! source of each resource's last copy.
+//! source of each resource's last copy. Without a record there, the source comes from the template.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
@@ -11,7 +11,7 @@ use image_copy_aws::{Owner, Stack, StackError, StackResource, Stacks, StateTable
 
 use super::images::{Origin, ReliedCopy, ReliedImages};
 use super::notes::{Check, Note, Unchecked};
-use super::table;
+use super::{table, templates};
 use crate::aws::private_host;
 
 /// Types of resources whose physical ID is an image.
@@ -22,6 +22,12 @@ const NESTED_STACK: &str = "AWS::CloudFormation::Stack";
 
 /// Maximum number of stacks of one run, nested ones included.
 const MAX_STACKS: usize = 2000;
+
+/// A deployed stack with its resources.
+struct DeployedStack {
+    stack: Stack,
+    resources: Vec<StackResource>,
+}
 
 /// An image resource of a stack.
 struct ImageResource {
@@ -44,6 +50,7 @@ pub(super) async fn read(
 ) -> Result<ReliedImages, StackError> {
     let mut pending: VecDeque<String> = names.iter().cloned().collect();
     let mut seen = HashSet::new();
+    let mut deployed = Vec::new();
     let mut resources = Vec::new();
     let mut outputs = Vec::new();
     while let Some(name) = pending.pop_front() {
@@ -61,9 +68,20 @@ pub(super) async fn read(
         outputs.extend(digests_in_outputs(&stack, &repositories));
         resources.extend(images);
         pending.extend(nested);
+        deployed.push(DeployedStack { stack, resources: all });
     }
     let mut images = ReliedImages::default();
-    for (resource, copy) in copies(resources, state_table, jobs, notes).await {
+    let mut copies = copies(resources, state_table, jobs, notes).await;
+    for DeployedStack { stack, resources } in &deployed {
+        let unsourced = copies
+            .iter_mut()
+            .filter(|(resource, copy)| resource.stack_id == stack.id && copy.source.is_none());
+        let mut unsourced: Vec<&mut ReliedCopy> = unsourced.map(|(_, copy)| copy).collect();
+        if !unsourced.is_empty() {
+            templates::add_sources(stacks, stack, resources, &mut unsourced, notes).await;
+        }
+    }
+    for (resource, copy) in copies {
         images.add(resource.name, copy);
     }
     for (name, copy) in outputs {

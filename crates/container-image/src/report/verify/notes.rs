@@ -65,6 +65,7 @@ fn unchecked_line(check: Check, failure: &Failure, others: usize, options: &Conn
         Check::Findings => "scan findings in",
         Check::Source => "the source",
         Check::StateTable => "the recorded copy of",
+        Check::Template => "the sources in stack",
     };
     let others = match others {
         0 => String::new(),
