@@ -1,17 +1,16 @@
 //! Context of one event in one invocation.
 
-use image_copy_aws::Owner;
 use tokio::time::Instant;
 
 use crate::clients::Clients;
 use crate::deadline::Deadlines;
 use crate::event_state::{EventState, TableStore};
 use crate::input::continuation::ContinuationState;
-use crate::input::envelope::Envelope;
+use crate::input::resource::Resource;
 
 /// One event in one invocation.
 pub(crate) struct EventContext<'a> {
-    pub(crate) envelope: &'a Envelope,
+    pub(crate) resource: &'a Resource,
     pub(crate) continuation: &'a ContinuationState,
     pub(crate) clients: &'a Clients,
     pub(crate) deadlines: Deadlines,
@@ -20,11 +19,6 @@ pub(crate) struct EventContext<'a> {
 }
 
 impl EventContext<'_> {
-    /// Returns the resource as an owner of images.
-    pub(crate) fn owner(&self) -> Owner {
-        Owner::of_resource(&self.envelope.stack_id, &self.envelope.logical_resource_id)
-    }
-
     /// Returns the state table for this event. It waits for leases until `deadline`.
     pub(crate) fn state(&self, deadline: Instant) -> EventState<TableStore> {
         let store = self.clients.state_table.clone().map(|table| TableStore::new(table, deadline));

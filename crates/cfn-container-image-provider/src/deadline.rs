@@ -54,6 +54,8 @@ pub(crate) enum MoreTime {
     FunctionTimeout,
     /// `ServiceTimeout` of the resource.
     ServiceTimeout,
+    /// A repeated direct event continues where this one stopped.
+    RepeatedEvent,
     /// The setting that limits the event has its maximum.
     None,
 }

@@ -1,11 +1,10 @@
-//! From an event to its one response.
+//! From an event of CloudFormation to its one response.
 //!
 //! There is a response in each case, even if the work fails, panics or does not stop. Lambda gets an error,
 //! and repeats the event, only if the response could not be sent.
 
 use std::time::{Duration, SystemTime};
 
-use image_copy_aws::{Properties, platform_names};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -15,6 +14,7 @@ use crate::context::EventContext;
 use crate::copy::{self, CopyReport, FinishedCopy, resumable_progress};
 use crate::deadline::{Deadlines, MoreTime};
 use crate::delete::{self, DeleteReport};
+use crate::direct;
 use crate::failure::Failure;
 use crate::input::continuation::{self, StopReason};
 use crate::input::envelope::Envelope;
@@ -23,6 +23,7 @@ use crate::input::failed_invocation::FailedInvocation;
 use crate::input::{Event, Input};
 use crate::logging::summary::{self, EventSummary, Report};
 use crate::respond::delivery::{DeliveryError, ResponseSender};
+use crate::respond::function_error::FunctionError;
 use crate::respond::reason::{code, reason};
 use crate::respond::response::{Attributes, Response};
 use crate::respond::success;
@@ -37,6 +38,13 @@ pub(crate) struct Invocation {
     pub(crate) time_left: Duration,
 }
 
+impl Invocation {
+    /// Returns a unique name of this attempt in leases. Lambda can run one request twice at the same time.
+    pub(crate) fn lease_holder(&self) -> String {
+        format!("{}-{:08x}", self.request_id, fastrand::u32(..))
+    }
+}
+
 /// Clients that all invocations share.
 pub(crate) struct Services {
     pub(crate) clients: Clients,
@@ -45,38 +53,41 @@ pub(crate) struct Services {
 
 /// Handles one invocation.
 ///
+/// Returns the result of a direct event. Events of CloudFormation have none.
+///
 /// # Errors
-/// If the payload is not from CloudFormation, or the response could not be sent.
+/// The failure of a direct event. Also if the payload is no event, or the response could not be sent.
 pub(crate) async fn handle(
     payload: Value,
     invocation: &Invocation,
     services: &Services,
-) -> Result<(), String> {
+) -> Result<Value, FunctionError> {
     let now = Instant::now();
-    match Input::read(payload).map_err(|error| error.to_string())? {
+    let sent = match Input::read(payload).map_err(FunctionError::not_sent)? {
+        Input::Direct(event) => return direct::handle(event, invocation, services, now).await,
         Input::CloudFormation(event) | Input::Continuation(event) => {
             let span = span(&event.envelope, invocation);
             let left = event.continuation.time_left(&event.envelope, SystemTime::now());
             let deadlines = Deadlines::new(now, invocation.time_left, Some(left));
             let more_time = MoreTime::new(invocation.time_left, left, event.envelope.service_timeout);
             let Event { envelope, operation, continuation } = event;
+            let resource = envelope.resource();
             let context = EventContext {
-                envelope: &envelope,
+                resource: &resource,
                 continuation: &continuation,
                 clients: &services.clients,
                 deadlines,
-                holder: format!("{}-{:08x}", invocation.request_id, fastrand::u32(..)),
+                holder: invocation.lease_holder(),
             };
-            let handler = EventHandler { context, invocation, services, more_time };
-            handler.respond(operation).instrument(span).await.map_err(|error| error.to_string())
+            let handler = EventHandler { envelope: &envelope, context, invocation, services, more_time };
+            handler.respond(operation).instrument(span).await
         }
         Input::FailedInvocation(failed) => {
             let deadlines = Deadlines::new(now, invocation.time_left, None);
-            respond_for_failed_invocation(failed, invocation, services, deadlines)
-                .await
-                .map_err(|error| error.to_string())
+            respond_for_failed_invocation(failed, invocation, services, deadlines).await
         }
-    }
+    };
+    sent.map(|()| Value::Null).map_err(FunctionError::not_sent)
 }
 
 fn span(envelope: &Envelope, invocation: &Invocation) -> tracing::Span {
@@ -93,6 +104,7 @@ fn span(envelope: &Envelope, invocation: &Invocation) -> tracing::Span {
 
 /// One event in one invocation.
 struct EventHandler<'a> {
+    envelope: &'a Envelope,
     context: EventContext<'a>,
     invocation: &'a Invocation,
     services: &'a Services,
@@ -132,12 +144,11 @@ impl EventHandler<'_> {
         }
         let failure = match &report.result {
             Ok(FinishedCopy { properties, outcome }) => {
-                let attributes = attributes(properties, outcome);
+                let attributes = Attributes::new(properties, outcome);
                 let text = self.with_request_id(&success::copied(outcome, report.state));
                 let id = attributes.image_reference.clone();
-                let result = self
-                    .deliver(Response::success(context.envelope, id, text.clone(), Some(attributes)))
-                    .await;
+                let result =
+                    self.deliver(Response::success(self.envelope, id, text.clone(), Some(attributes))).await;
                 self.summary(Report::Copy(&report)).log_success(&text);
                 return result;
             }
@@ -151,7 +162,6 @@ impl EventHandler<'_> {
     }
 
     async fn delete(&self, properties: &Value) -> Result<(), DeliveryError> {
-        let envelope = self.context.envelope;
         let report = delete::delete(properties, &self.context).await;
         let DeleteReport { result, state } = &report;
         let deleted = match result {
@@ -159,15 +169,15 @@ impl EventHandler<'_> {
             Err(failure) => return self.fail(failure, Report::Delete(&report)).await,
         };
         let text = self.with_request_id(success::deleted(deleted, *state));
-        let id = envelope.physical_resource_id.clone();
-        let result = self.deliver(Response::success(envelope, id, text.clone(), None)).await;
+        let id = self.envelope.physical_resource_id.clone();
+        let result = self.deliver(Response::success(self.envelope, id, text.clone(), None)).await;
         self.summary(Report::Delete(&report)).log_success(&text);
         result
     }
 
     async fn fail(&self, failure: &Failure, report: Report<'_>) -> Result<(), DeliveryError> {
         let text = reason(failure, self.more_time, &self.invocation.request_id);
-        let result = self.deliver(Response::failure(self.context.envelope, text.clone())).await;
+        let result = self.deliver(Response::failure(self.envelope, text.clone())).await;
         self.summary(report).log_failure(failure, code(failure), &text);
         result
     }
@@ -178,7 +188,7 @@ impl EventHandler<'_> {
         let reserve = self.context.deadlines.reserve;
         let payload = continuation::next_payload(
             self.context.continuation,
-            self.context.envelope,
+            self.envelope,
             transferred,
             registered.as_deref(),
             reserve,
@@ -189,12 +199,12 @@ impl EventHandler<'_> {
     }
 
     async fn deliver(&self, response: Response<'_>) -> Result<(), DeliveryError> {
-        deliver(response, self.context.envelope, self.services, &self.context.deadlines).await
+        deliver(response, self.envelope, self.services, &self.context.deadlines).await
     }
 
     fn summary<'a>(&'a self, report: Report<'a>) -> EventSummary<'a> {
         EventSummary {
-            envelope: self.context.envelope,
+            resource: self.context.resource,
             report,
             invocation: self.context.continuation.invocation,
             deadlines: self.context.deadlines,
@@ -246,27 +256,6 @@ async fn deliver(
         tracing::error!(%error, "the response could not be sent");
     }
     result
-}
-
-fn attributes(properties: &Properties, outcome: &image_copy::copy::Outcome) -> Attributes {
-    let repository = properties.repository.repository();
-    let by_digest = repository.with_digest(outcome.digest.clone()).to_string();
-    let by_tag = properties.tag.as_ref().map(|tag| repository.with_tag(tag.clone()).to_string());
-    let mut source = properties.source.clone();
-    source.digest = Some(outcome.source_digest.clone());
-    Attributes {
-        image_reference: by_tag.unwrap_or_else(|| by_digest.clone()),
-        digest: outcome.digest.to_string(),
-        image_uri: by_digest,
-        source_digest: outcome.source_digest.to_string(),
-        source_reference: source.to_string(),
-        platforms: platform_names(&outcome.platforms),
-        repository_uri: repository.to_string(),
-        tag: properties.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
-        media_type: outcome.media_type.clone(),
-        size: outcome.size.to_string(),
-        referrers: outcome.referrers.as_ref().map(ToString::to_string),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@
 //! | causes of failed events | [`failure`] |
 //! | response | [`respond`] |
 //! | log | [`logging`] |
-//! | from an event to its response | [`handler`] |
+//! | from an event of CloudFormation to its response | [`handler`] |
+//! | from a direct event to the function's result | [`direct`] |
 
 mod catch;
 mod clients;
@@ -20,6 +21,7 @@ mod context;
 mod copy;
 mod deadline;
 mod delete;
+mod direct;
 mod event_state;
 mod failure;
 mod handler;
@@ -76,11 +78,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
             function_arn: context.invoked_function_arn,
             time_left,
         };
-        let handled = handler::handle(payload, &invocation, services).await;
-        handled.map_err(|error| Diagnostic {
-            error_type: input::failed_invocation::RESPONSE_NOT_SENT.into(),
-            error_message: error,
-        })
+        handler::handle(payload, &invocation, services).await.map_err(Diagnostic::from)
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

@@ -80,7 +80,7 @@ pub use functions::{Functions, InvokeError};
 pub use image_details::ImageDetails;
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};
 pub use partition::Partition;
-pub use properties::{InvalidProperty, Properties, fingerprint, platform_names};
+pub use properties::{InvalidProperty, Properties, display_value, fingerprint, parse_bool, platform_names};
 pub use public_credentials::EcrPublicCredentials;
 pub use registry_secret::{RegistrySecret, UnusableSecret};
 pub use repository::EcrRepository;

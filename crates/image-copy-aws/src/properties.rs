@@ -198,8 +198,11 @@ fn parse_tag(value: &Value) -> Result<Tag, InvalidProperty> {
     text.parse().map_err(|error| invalid_value("Tag", &error))
 }
 
-/// Parses a boolean. CloudFormation sends it as text.
-fn parse_bool(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
+/// Parses the boolean property `name`. CloudFormation sends booleans as text.
+///
+/// # Errors
+/// If the value is neither true nor false.
+pub fn parse_bool(name: &str, value: &Value) -> Result<bool, InvalidProperty> {
     match value {
         Value::Bool(truth) => Ok(*truth),
         Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
@@ -244,8 +247,9 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, InvalidProperty> {
     Err(InvalidProperty::Value(text.into()))
 }
 
-/// Formats a value of the template, in one line of limited length.
-fn display_value(value: &Value) -> SanitizedText {
+/// Formats a value of a template or event, in one line of limited length.
+#[must_use]
+pub fn display_value(value: &Value) -> SanitizedText {
     SanitizedText::new(&value.to_string(), 80)
 }
 

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
-use super::{Function, lock};
+use super::{Function, Outcome, lock};
 use crate::api::{ApiError, Caller, Denials, check_signature, hosts};
 use crate::body::{empty, full, read};
 use crate::bucket::decode;
@@ -111,7 +111,7 @@ impl LambdaApi {
 
 async fn invoke(function: &Function, request: Request) -> Response {
     let kind = request.header("x-amz-invocation-type").unwrap_or("RequestResponse").to_owned();
-    if kind != "Event" {
+    if !matches!(kind.as_str(), "Event" | "RequestResponse") {
         let call = format!("{} {}", request.method, request.path());
         let message = format!("{call} with invocation type {kind} is not emulated");
         return error_response(501, "NotImplemented", &message);
@@ -123,11 +123,27 @@ async fn invoke(function: &Function, request: Request) -> Response {
     let Ok(event) = serde_json::from_slice::<Value>(&body) else {
         return error_response(400, "InvalidRequestContentException", "the event is not JSON");
     };
+    if kind == "RequestResponse" {
+        return synchronous_response(function.invoke_sync(&event).await);
+    }
     let request_id = match trace_id {
         Some(trace_id) => function.invoke_traced(event, trace_id),
         None => function.invoke_async(event),
     };
     response(202, &[("x-amzn-requestid", &request_id)], empty())
+}
+
+/// Returns the response to a synchronous invocation. The status is 200 also if the function failed
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
+fn synchronous_response(outcome: Outcome) -> Response {
+    let error = |kind: &str, message: String| json!({"errorType": kind, "errorMessage": message}).to_string();
+    let failed = match outcome {
+        Outcome::Response(body) => return response(200, &[], full(body)),
+        Outcome::Error(body) => body,
+        Outcome::Timeout => error("Sandbox.Timedout", "Task timed out".to_owned()),
+        Outcome::Crash(status) => error("Runtime.ExitError", format!("Runtime exited with error: {status}")),
+    };
+    response(200, &[("x-amz-function-error", "Unhandled")], full(failed))
 }
 
 /// Variables that Lambda sets itself, so that no function has them as settings

@@ -140,6 +140,12 @@ impl Function {
         request_id
     }
 
+    /// Invokes the function and returns the outcome. Lambda never repeats a synchronous invocation.
+    pub async fn invoke_sync(&self, event: &Value) -> Outcome {
+        let trace_id = format!("Root=1-{}-{};Sampled=0", ids::hex(8), ids::hex(24));
+        queue::attempt_once(&self.inner, ids::uuid(), event, trace_id).await
+    }
+
     /// Delivers a known event again, as Lambda can do at any time.
     pub fn redeliver(&self, request_id: &str) {
         if let Some(invocation) = lock(&self.inner.events).get_mut(request_id) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::record::{FailureCondition, record};
 use super::runtime_api::NextInvocation;
@@ -64,6 +65,18 @@ fn finish(inner: &Inner, request_id: &str, attempts: usize, failure: Option<Fail
         invocation.done = invocation.deliveries == 0;
     }
     inner.changed.notify_waiters();
+}
+
+/// Makes one attempt at an event that is not in the queue.
+pub(super) async fn attempt_once(
+    inner: &Inner,
+    request_id: String,
+    event: &Value,
+    trace_id: String,
+) -> Outcome {
+    let arn = inner.settings.arn();
+    let payload = Bytes::from(event.to_string());
+    attempt(inner, NextInvocation { request_id, arn, trace_id, deadline: SystemTime::now(), payload }).await
 }
 
 /// Makes one attempt at an event.

@@ -50,8 +50,8 @@ impl CopyRequest {
         Ok(Self {
             fingerprint: fingerprint(properties),
             previous: before.zip(previous.map(fingerprint)),
-            previous_physical_id: previous.map(|_| context.envelope.physical_resource_id.clone()),
-            owner: context.owner(),
+            previous_physical_id: previous.map(|_| context.resource.physical_id.clone()),
+            owner: context.resource.owner.clone(),
             time: context.continuation.event_time(),
             properties: parsed,
             property_error,

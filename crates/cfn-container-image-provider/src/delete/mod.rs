@@ -13,7 +13,7 @@ use crate::catch::catch_panic_or_timeout;
 use crate::context::EventContext;
 use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
-use crate::input::envelope::{CREATE_FAILED, Envelope};
+use crate::input::resource::{CREATE_FAILED, Resource};
 use lifecycle::{DeleteEvent, DeleteOutcome, DeleteReason, DeletionPlan, ImageRepository, TaggedImage};
 use referrers::Referrers;
 
@@ -68,13 +68,22 @@ impl ImageName {
     }
 }
 
+/// Returns the key of the image of these properties. `None` if they are invalid, or if the digest of an image
+/// without a tag is unknown without the source.
+pub(crate) fn image_key(properties: &Value, context: &EventContext<'_>) -> Option<String> {
+    ImageName::of_properties(&parse_properties(properties, context)?).map(|image| image.key())
+}
+
+/// Returns true if a Delete can read the properties.
+pub(crate) fn is_valid(properties: &Value, context: &EventContext<'_>) -> bool {
+    parse_properties(properties, context).is_some()
+}
+
 /// Runs a Delete.
 pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> DeleteReport {
     let properties = parse_properties(properties, context);
-    let envelope = context.envelope;
-    let id = &envelope.physical_resource_id;
-    let image = match ImageName::parse(id) {
-        None if is_failed_create_id(id, envelope) => properties.as_ref().and_then(ImageName::of_properties),
+    let image = match ImageName::parse(&context.resource.physical_id) {
+        None if is_failed_create(context.resource) => properties.as_ref().and_then(ImageName::of_properties),
         image => image,
     };
     let state = context.state(context.deadlines.work);
@@ -88,11 +97,12 @@ pub(crate) async fn delete(properties: &Value, context: &EventContext<'_>) -> De
     DeleteReport { result, state: state.table_use() }
 }
 
-/// Returns true if an ID belongs to a Create that failed or never responded. In the second case,
+/// Returns true if the physical ID is of a Create that failed or never responded. In the second case,
 /// CloudFormation generates an ID from the stack's name, the logical ID and random characters.
-fn is_failed_create_id(id: &str, envelope: &Envelope) -> bool {
+fn is_failed_create(resource: &Resource) -> bool {
+    let id = &resource.physical_id;
     let is_generated = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        && id.contains(&format!("-{}-", envelope.logical_resource_id));
+        && id.contains(&format!("-{}-", resource.logical_id));
     id == CREATE_FAILED || is_generated
 }
 
@@ -100,7 +110,7 @@ fn is_failed_create_id(id: &str, envelope: &Envelope) -> bool {
 /// event has added it. An Update of this image keeps it.
 pub(crate) async fn clean_up(registered: &str, properties: &Value, context: &EventContext<'_>) {
     let until = context.deadlines.clean_up;
-    let is_kept = registered == context.envelope.physical_resource_id;
+    let is_kept = registered == context.resource.physical_id;
     let Some(image) = ImageName::parse(registered).filter(|_| !is_kept) else { return };
     let state = context.state(until);
     let removal = remove_owner(
@@ -129,7 +139,7 @@ async fn remove_owner<S: Store>(
 ) -> Result<DeleteOutcome, Failure> {
     let event = DeleteEvent {
         image: image.key(),
-        owner: context.owner(),
+        owner: context.resource.owner.clone(),
         time: context.continuation.event_time(),
         delete_images: context.clients.settings.delete_images,
         reason,

@@ -229,13 +229,15 @@ async fn a_panic_has_one_response_without_content_of_the_event() {
 #[tokio::test]
 async fn other_payloads_and_undelivered_responses_are_errors_for_lambda() {
     let services = services(&FakeAws::default(), &[]);
-    let error = handle(json!({"hello": "world"}), &invocation(), &services).await.unwrap_err();
+    let error = handle(json!(["hello"]), &invocation(), &services).await.unwrap_err().message;
     assert!(error.contains("not an event of a CloudFormation custom resource"), "{error}");
     let mut event = fixture("delete");
     event["PhysicalResourceId"] = json!("create-failed");
     event["ResponseURL"] = json!("http://127.0.0.1:1/?X-Amz-Signature=secret");
     let short = Invocation { time_left: Duration::from_millis(600), ..invocation() };
     let error = handle(event, &short, &services).await.unwrap_err();
+    assert_eq!(error.error_type, "ResponseNotSent");
+    let error = error.message;
     assert!(
         error.contains("sending the response to 127.0.0.1 failed") && !error.contains("secret"),
         "{error}"

@@ -62,6 +62,17 @@ impl ContinuationState {
         Self { invocation: 1, issued_at: now - age, registered: None, concurrent_blobs, event }
     }
 
+    /// Creates the state of a direct event, which never continues in another invocation.
+    pub(crate) fn of_direct_event() -> Self {
+        Self {
+            invocation: 1,
+            issued_at: SystemTime::now(),
+            registered: None,
+            concurrent_blobs: copy::CONCURRENT_BLOBS,
+            event: Value::Null,
+        }
+    }
+
     /// Reads the payload of a continuation: its state and the event.
     pub(crate) fn read(payload: &mut Value) -> Option<(Self, Value)> {
         let Payload { invocation, issued_at, registered, concurrent_blobs, event } =
@@ -114,6 +125,19 @@ pub(crate) enum StopReason {
     InvokeFailed(InvokeError),
 }
 
+impl StopReason {
+    /// Returns the reason if a blob is unfinished that is larger than the total transfer. The largest blobs
+    /// start first, so it would not fit into another invocation.
+    pub(crate) fn blob_too_large(transferred: &TransferStats) -> Option<Self> {
+        let (digest, size) = transferred.largest_unfinished.clone()?;
+        (size > transferred.bytes).then_some(Self::BlobTooLarge {
+            digest,
+            size,
+            transferred: transferred.bytes,
+        })
+    }
+}
+
 /// Transfer of one invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TransferStats {
@@ -148,12 +172,8 @@ pub(crate) fn next_payload(
     if state.time_left(envelope, SystemTime::now()) < MIN_INVOCATION_TIME.max(reserve * 2) {
         return Err(StopReason::ServiceTimeout { allowed: service_timeout(envelope).as_secs() });
     }
-    // The largest blobs start first. A blob larger than the total transfer would not fit into another
-    // invocation.
-    if let Some((digest, size)) = transferred.largest_unfinished.clone()
-        && size > transferred.bytes
-    {
-        return Err(StopReason::BlobTooLarge { digest, size, transferred: transferred.bytes });
+    if let Some(reason) = StopReason::blob_too_large(transferred) {
+        return Err(reason);
     }
     // Concurrent blobs of equal size can all be unfinished at the end. A single blob gets the full bandwidth.
     let concurrent_blobs = match transferred.finished_blobs {

@@ -4,13 +4,12 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use image_copy_aws::Owner;
 use reqwest::Url;
 use serde_json::Value;
 
 use super::issue_time::issue_time;
-
-/// Physical ID of a failed Create, the same as the original provider's.
-pub(crate) const CREATE_FAILED: &str = "create-failed";
+use super::resource::{CREATE_FAILED, Resource};
 
 /// Fields of an event that its response needs. Missing texts are empty.
 pub(crate) struct Envelope {
@@ -35,6 +34,15 @@ impl Envelope {
     /// [`issue_time`](super::issue_time).
     pub(crate) fn issue_time(&self) -> Option<SystemTime> {
         issue_time(self.response_url.expose())
+    }
+
+    /// Returns the resource of the event.
+    pub(crate) fn resource(&self) -> Resource {
+        Resource {
+            owner: Owner::of_resource(&self.stack_id, &self.logical_resource_id),
+            logical_id: self.logical_resource_id.clone(),
+            physical_id: self.physical_resource_id.clone(),
+        }
     }
 
     /// Reads the fields, without validating the rest of the event.

@@ -1,16 +1,21 @@
-//! Payloads of invocations: events, their properties, continuations, and records of failed invocations.
+//! Payloads of invocations: events of CloudFormation, direct events, their properties, continuations, and
+//! records of failed invocations.
 
 pub(crate) mod continuation;
+pub(crate) mod direct;
 pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod failed_invocation;
 mod issue_time;
+pub(crate) mod resource;
 
 use std::time::SystemTime;
 
+use image_copy_aws::InvalidProperty;
 use serde_json::Value;
 
 use continuation::ContinuationState;
+use direct::DirectEvent;
 use envelope::{Envelope, UnsupportedPayload};
 use event::{InvalidEvent, ResourceOperation};
 use failed_invocation::FailedInvocation;
@@ -21,6 +26,8 @@ pub(crate) enum Input {
     CloudFormation(Event),
     /// An event that continues, because one invocation was not enough.
     Continuation(Event),
+    /// An event of Terraform, Step Functions or a script.
+    Direct(Result<DirectEvent, InvalidProperty>),
     /// Lambda's record of an invocation that failed.
     FailedInvocation(FailedInvocation),
 }
@@ -44,6 +51,11 @@ impl Input {
         if let Some(failed) = FailedInvocation::read(&mut payload) {
             return Ok(Self::FailedInvocation(failed));
         }
+        if payload.get("ResponseURL").is_none()
+            && let Some(event) = DirectEvent::read(&payload)
+        {
+            return Ok(Self::Direct(event));
+        }
         let event = payload.clone();
         let first = |envelope: &Envelope| ContinuationState::first(event, envelope, SystemTime::now());
         Event::read(payload, first).map(Self::CloudFormation)
@@ -66,7 +78,7 @@ impl Event {
 pub(crate) mod tests {
     use serde_json::json;
 
-    use super::envelope::CREATE_FAILED;
+    use super::resource::CREATE_FAILED;
     use super::*;
 
     /// Returns an Update with this response URL.
@@ -139,9 +151,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rejects_payloads_without_a_response_url() {
+    fn rejects_payloads_that_are_no_events() {
         for payload in
-            [json!({}), json!("text"), Value::Null, json!({"ResponseURL": 3}), json!({"ResponseURL": "x"})]
+            [json!([]), json!("text"), Value::Null, json!({"ResponseURL": 3}), json!({"ResponseURL": "x"})]
         {
             assert!(Input::read(payload).is_err());
         }

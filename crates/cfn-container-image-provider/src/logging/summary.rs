@@ -9,7 +9,7 @@ use crate::deadline::Deadlines;
 use crate::delete::DeleteReport;
 use crate::delete::lifecycle::DeleteOutcome;
 use crate::failure::Failure;
-use crate::input::envelope::Envelope;
+use crate::input::resource::Resource;
 
 /// Result of an event, for the log.
 pub(crate) enum Report<'a> {
@@ -21,7 +21,7 @@ pub(crate) enum Report<'a> {
 
 /// The last log line of an invocation.
 pub(crate) struct EventSummary<'a> {
-    pub(crate) envelope: &'a Envelope,
+    pub(crate) resource: &'a Resource,
     pub(crate) report: Report<'a>,
     /// Number of the invocation, from 1.
     pub(crate) invocation: u64,
@@ -89,8 +89,7 @@ impl EventSummary<'_> {
         let source = traffic.map(|traffic| traffic.source.clone()).unwrap_or_default();
         let destination = traffic.map(|traffic| traffic.destination.clone()).unwrap_or_default();
         // A Delete has only a physical ID, which has the format of a destination.
-        let deleted =
-            (self.envelope.request_type == "Delete").then(|| self.envelope.physical_resource_id.clone());
+        let deleted = matches!(self.report, Report::Delete(_)).then(|| self.resource.physical_id.clone());
         let destination_name = request.map(copy::Request::destination_name).or(deleted);
         macro_rules! log {
             ($level:ident) => {

@@ -1,5 +1,7 @@
 //! The response document of an event.
 
+use image_copy::copy::Outcome;
+use image_copy_aws::{Properties, platform_names};
 use serde::Serialize;
 
 use crate::input::envelope::Envelope;
@@ -44,6 +46,30 @@ pub(crate) struct Attributes {
     /// Counts of referrers, with `IncludeReferrers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) referrers: Option<String>,
+}
+
+impl Attributes {
+    /// Creates the attributes of a finished copy.
+    pub(crate) fn new(properties: &Properties, outcome: &Outcome) -> Self {
+        let repository = properties.repository.repository();
+        let by_digest = repository.with_digest(outcome.digest.clone()).to_string();
+        let by_tag = properties.tag.as_ref().map(|tag| repository.with_tag(tag.clone()).to_string());
+        let mut source = properties.source.clone();
+        source.digest = Some(outcome.source_digest.clone());
+        Self {
+            image_reference: by_tag.unwrap_or_else(|| by_digest.clone()),
+            digest: outcome.digest.to_string(),
+            image_uri: by_digest,
+            source_digest: outcome.source_digest.to_string(),
+            source_reference: source.to_string(),
+            platforms: platform_names(&outcome.platforms),
+            repository_uri: repository.to_string(),
+            tag: properties.tag.as_ref().map(ToString::to_string).unwrap_or_default(),
+            media_type: outcome.media_type.clone(),
+            size: outcome.size.to_string(),
+            referrers: outcome.referrers.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 impl<'a> Response<'a> {

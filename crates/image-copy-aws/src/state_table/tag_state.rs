@@ -21,7 +21,7 @@ const ENDED_SECONDS: u64 = 7200;
 /// stays below DynamoDB's 400 KB.
 const MAX_CHILDREN: usize = 150;
 
-/// Owner of a tag: `<stack id>/<logical id>` of a resource.
+/// Owner of a tag: `<stack id>/<logical id>` of a resource, or the `Owner` of a direct event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(String);
 
@@ -33,8 +33,9 @@ impl Owner {
     }
 
     /// Creates an owner from its name in the table.
-    pub(crate) fn named(name: String) -> Self {
-        Self(name)
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
     }
 
     /// Returns the name in the table.

@@ -20,6 +20,8 @@ const ENDPOINTS: &str = "Not every Region has FIPS and dual-stack endpoints: che
 const LONGER_SERVICE_TIMEOUT: &str = "Increase ServiceTimeout (maximum 3600 s).";
 const LONGER_FUNCTION_TIMEOUT: &str =
     "Set the function's Timeout back to 900 s, as in the provider's template.";
+const REPEAT_EVENT: &str =
+    "Invoke the function with the same event again, which copies only the missing blobs.";
 const OTHER_TAG: &str = "Choose another tag or digest in ImageReference.";
 const OTHER_IMAGE: &str = "Choose another tag or digest in ImageReference, or another Platform.";
 
@@ -115,6 +117,7 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
         (Problem::Deadline, Side::Source | Side::Destination) => match more_time {
             MoreTime::FunctionTimeout => LONGER_FUNCTION_TIMEOUT,
             MoreTime::ServiceTimeout => LONGER_SERVICE_TIMEOUT,
+            MoreTime::RepeatedEvent => REPEAT_EVENT,
             MoreTime::None => "Run the operation again.",
         },
     };

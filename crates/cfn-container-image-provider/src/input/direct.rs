@@ -1,0 +1,185 @@
+//! Direct events: invocations by Terraform, Step Functions and scripts. Properties are at the top level.
+
+use image_copy_aws::{InvalidProperty, Owner, display_value, parse_bool};
+use serde_json::{Map, Value};
+
+/// Owner of the copies of direct events without an `Owner`.
+const DEFAULT_OWNER: &str = "direct";
+/// Maximum length of an owner in bytes. The item of a tag has all owners and at most 400 KB.
+const MAX_OWNER_BYTES: usize = 256;
+/// Key that Terraform adds to the input of `aws_lambda_invocation` with `lifecycle_scope = "CRUD"`
+/// (<https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_invocation>).
+const TERRAFORM: &str = "tf";
+
+/// An event that was not sent by CloudFormation.
+#[derive(Debug, PartialEq)]
+pub(crate) struct DirectEvent {
+    pub(crate) owner: Owner,
+    pub(crate) operation: DirectOperation,
+}
+
+/// Operation of a direct event.
+#[derive(Debug, PartialEq)]
+pub(crate) enum DirectOperation {
+    /// Copies the image.
+    Copy { properties: Value },
+    /// Plans the copy, and writes nothing.
+    Plan { properties: Value },
+    /// Creates a resource of Terraform.
+    Create { properties: Value },
+    /// Updates a resource of Terraform.
+    Update { properties: Value, previous: Value, previous_owner: Owner },
+    /// Deletes a resource of Terraform.
+    Delete { properties: Value },
+}
+
+impl DirectEvent {
+    /// Reads the payload of an invocation. Returns `None` if it is not an object.
+    ///
+    /// # Errors
+    /// If `Owner`, `DryRun` or Terraform's key is invalid.
+    pub(super) fn read(payload: &Value) -> Option<Result<Self, InvalidProperty>> {
+        payload.as_object().cloned().map(Self::read_object)
+    }
+
+    fn read_object(mut properties: Map<String, Value>) -> Result<Self, InvalidProperty> {
+        let terraform = properties.remove(TERRAFORM);
+        let owner = take_owner(&mut properties)?;
+        let dry_run = take_dry_run(&mut properties)?;
+        let Some(terraform) = terraform else {
+            let properties = Value::Object(properties);
+            let operation = match dry_run {
+                true => DirectOperation::Plan { properties },
+                false => DirectOperation::Copy { properties },
+            };
+            return Ok(Self { owner: owner.unwrap_or_else(|| Owner::named(DEFAULT_OWNER)), operation });
+        };
+        let previous = terraform.get("prev_input").and_then(Value::as_object).cloned().unwrap_or_default();
+        let action = terraform.get("action").and_then(Value::as_str).unwrap_or_default();
+        let (owner, operation) = match action {
+            "create" => (owner, DirectOperation::Create { properties: Value::Object(properties) }),
+            "update" => {
+                let mut previous = previous;
+                let previous_owner = take_owner(&mut previous).ok().flatten().or_else(|| owner.clone());
+                let Some(previous_owner) = previous_owner else { return Err(owner_missing()) };
+                let (properties, previous) = (Value::Object(properties), Value::Object(previous));
+                (owner, DirectOperation::Update { properties, previous, previous_owner })
+            }
+            // The input is that of the last create or update.
+            "delete" => {
+                let mut previous = previous;
+                let previous_owner = take_owner(&mut previous).ok().flatten();
+                let properties = if properties.is_empty() { previous } else { properties };
+                (owner.or(previous_owner), DirectOperation::Delete { properties: Value::Object(properties) })
+            }
+            other => {
+                let other = Value::String(other.chars().take(60).collect());
+                return Err(InvalidProperty::Value(format!(
+                    "The action of {TERRAFORM} is {other}: expected create, update or delete"
+                )));
+            }
+        };
+        Ok(Self { owner: owner.ok_or_else(owner_missing)?, operation })
+    }
+}
+
+fn owner_missing() -> InvalidProperty {
+    InvalidProperty::Missing(
+        "Owner is missing: expected a name for the resource in Terraform, such as terraform/base-images/python",
+    )
+}
+
+/// Removes and parses `Owner`.
+fn take_owner(properties: &mut Map<String, Value>) -> Result<Option<Owner>, InvalidProperty> {
+    let Some(value) = properties.remove("Owner") else { return Ok(None) };
+    match value.as_str().map(str::trim) {
+        Some(name)
+            if (1..=MAX_OWNER_BYTES).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic()) =>
+        {
+            Ok(Some(Owner::named(name)))
+        }
+        _ => Err(InvalidProperty::Value(format!(
+            "Owner is {}: expected a name of at most {MAX_OWNER_BYTES} characters without spaces",
+            display_value(&value)
+        ))),
+    }
+}
+
+/// Removes and parses `DryRun`.
+fn take_dry_run(properties: &mut Map<String, Value>) -> Result<bool, InvalidProperty> {
+    properties.remove("DryRun").map_or(Ok(false), |value| parse_bool("DryRun", &value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(payload: Value) -> Result<DirectEvent, InvalidProperty> {
+        DirectEvent::read(&payload).unwrap()
+    }
+
+    #[test]
+    fn reads_copies_and_dry_runs() {
+        let event = read(json!({"ImageReference": "python:3", "Owner": "nightly"})).unwrap();
+        assert_eq!(event.owner, Owner::named("nightly"));
+        assert_eq!(
+            event.operation,
+            DirectOperation::Copy { properties: json!({"ImageReference": "python:3"}) }
+        );
+        let event = read(json!({"ImageReference": "python:3", "DryRun": "true"})).unwrap();
+        assert_eq!(event.owner, Owner::named("direct"));
+        assert!(matches!(event.operation, DirectOperation::Plan { .. }));
+    }
+
+    #[test]
+    fn reads_the_operations_of_terraform() {
+        let input = json!({"ImageReference": "python:3", "Owner": "team"});
+        let with = |action: &str, previous: Value| {
+            let mut payload = input.clone();
+            payload["tf"] = json!({"action": action, "prev_input": previous});
+            read(payload).unwrap()
+        };
+        let properties = json!({"ImageReference": "python:3"});
+        let owner = Owner::named("team");
+        assert_eq!(
+            with("create", Value::Null),
+            DirectEvent {
+                owner: owner.clone(),
+                operation: DirectOperation::Create { properties: properties.clone() }
+            }
+        );
+        let previous = json!({"ImageReference": "python:2", "Owner": "other"});
+        assert_eq!(
+            with("update", previous).operation,
+            DirectOperation::Update {
+                properties: properties.clone(),
+                previous: json!({"ImageReference": "python:2"}),
+                previous_owner: Owner::named("other"),
+            }
+        );
+        let delete = DirectOperation::Delete { properties };
+        assert_eq!(with("delete", input.clone()).operation, delete);
+        let only_previous = read(json!({"tf": {"action": "delete", "prev_input": input}})).unwrap();
+        assert_eq!(only_previous, DirectEvent { owner, operation: delete });
+    }
+
+    #[test]
+    fn rejects_invalid_keys_by_name() {
+        for (payload, expected) in [
+            (json!({"Owner": ""}), "Owner is \"\""),
+            (json!({"Owner": "a b"}), "Owner is \"a b\""),
+            (json!({"Owner": 3}), "Owner is 3"),
+            (json!({"Owner": "x".repeat(300)}), "Owner is \"xxx"),
+            (json!({"DryRun": "yes"}), "DryRun is \"yes\": expected true or false"),
+            (json!({"Owner": "a", "tf": {"action": "read"}}), "The action of tf is \"read\""),
+            (json!({"Owner": "a", "tf": 3}), "The action of tf is \"\""),
+            (json!({"tf": {"action": "create", "prev_input": null}}), "Owner is missing"),
+        ] {
+            let error = read(payload.clone()).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{payload}: {error}");
+        }
+        assert!(DirectEvent::read(&json!("text")).is_none());
+    }
+}
