@@ -1,4 +1,4 @@
-"""The snippets for CDK, SAM and Terraform in docs/faq.md use names that exist."""
+"""The snippets for CDK and SAM in docs/faq.md use names that exist."""
 
 import ast
 import re
@@ -11,11 +11,10 @@ import yaml
 
 from template import PROVIDER, Evaluation, Loader, load
 from test_commands import commands
-from test_names import DOCS, TYPE, attributes, images, properties, used_attributes
+from test_names import TYPE, attributes, images, properties, used_attributes
 
 CDK = "How do I use it in a CDK app?"
 SAM = "How do I use it in a SAM template?"
-TERRAFORM = "Can I use it from Terraform?"
 
 
 def function_name() -> str:
@@ -75,12 +74,6 @@ class Snippets(unittest.TestCase):
             command = ["cfn-lint", "--regions", "eu-west-1", "--", str(path)]
             done = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
-
-    def test_terraform_reads_an_output_of_the_tutorial(self):
-        text = commands("faq.md", TERRAFORM, language="hcl")
-        template = yaml.load(commands("tutorial.md", "Copy an image", language="yaml"), Loader)
-        self.assertIn(re.search(r'outputs\["(\w+)"\]', text)[1], template["Outputs"])
-        self.assertIn(re.search(r'file\("(.*)"\)', text)[1], (DOCS / "tutorial.md").read_text())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ use crate::respond::success;
 struct CopyResult {
     #[serde(flatten)]
     attributes: Attributes,
+    /// The reference in the event, so that callers can compare it.
+    requested_reference: String,
     /// `new`, `moved` or `unchanged`.
     change: &'static str,
     /// Digest that the tag named before, or empty.
@@ -148,7 +150,7 @@ impl DirectHandler<'_> {
         }
         let failure = match &report.result {
             Ok(copied) => {
-                let result = CopyResult::new(copied, &report);
+                let result = CopyResult::new(properties, copied, &report);
                 self.summary(resource, Report::Copy(&report)).log_success(&result.message);
                 return Ok(result);
             }
@@ -219,7 +221,7 @@ impl DirectHandler<'_> {
 }
 
 impl CopyResult {
-    fn new(copied: &FinishedCopy, report: &CopyReport) -> Self {
+    fn new(properties: &Value, copied: &FinishedCopy, report: &CopyReport) -> Self {
         let outcome = &copied.outcome;
         let is_new = outcome.manifests_written > 0;
         let (change, previous) = match &outcome.tag {
@@ -231,6 +233,7 @@ impl CopyResult {
         let usage = &report.traffic.source;
         Self {
             attributes: Attributes::new(&copied.properties, outcome),
+            requested_reference: properties["ImageReference"].as_str().unwrap_or_default().into(),
             change,
             previous_digest: previous.map(ToString::to_string).unwrap_or_default(),
             bytes_copied: outcome.blobs.bytes_copied,
