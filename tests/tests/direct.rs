@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use aws_emulator::lambda::Outcome;
-use aws_emulator::stack::Template;
+use aws_emulator::stack::{StackStatus, Template};
 use aws_emulator::{Effect, Fault, Image, ImageBuilder, Mutability};
 use common::{Account, index};
 use serde_json::{Value, json};
@@ -210,4 +210,50 @@ async fn a_failed_create_leaves_no_owner() {
     let (kind, message) = invoke(&account, other).await.unwrap_err();
     assert_eq!(kind, "Rejected", "{message}");
     assert_eq!(account.owners(), [OWNER]);
+}
+
+#[tokio::test]
+async fn an_event_does_not_move_the_tag_of_a_stack_unless_it_is_shared() {
+    let account = Account::new().await;
+    let (first, second) = (index(1), index(2));
+    account.publish("3.13", &first);
+    let reference = "docker.io/library/python:3.13";
+    let stack = Template::new().image("Python", account.properties(reference));
+    account.stack.create(&stack).await;
+    // The same image is no conflict.
+    let nightly = event(&account, reference, &json!({"Owner": "nightly"}));
+    invoke(&account, nightly.clone()).await.unwrap();
+
+    account.publish("3.13", &second);
+    let mark = account.mark();
+    let (kind, message) = invoke(&account, nightly.clone()).await.unwrap_err();
+    assert_eq!(kind, "Rejected", "{message}");
+    assert!(
+        message.contains("/Python with another image") && message.contains("so nightly cannot"),
+        "{message}"
+    );
+    account.check_stored("3.13", &first);
+    let operations = account.source_operations(mark);
+    assert!(!operations.iter().any(|name| name == "blob.content"), "{operations:?}");
+
+    // The stack does not move the tag of the event either.
+    let refreshed = {
+        let mut properties = account.properties(reference);
+        properties["Refresh"] = json!("1");
+        Template::new().image("Python", properties)
+    };
+    let failed = account.stack.update(&refreshed).await;
+    assert_eq!(failed.status, StackStatus::UpdateRollbackComplete, "{:?}", failed.failures());
+    assert!(
+        failed.failures().join(" ").contains("belongs to nightly with another image"),
+        "{:?}",
+        failed.failures()
+    );
+    account.check_stored("3.13", &first);
+
+    let shared = event(&account, reference, &json!({"Owner": "nightly", "Shared": true}));
+    invoke(&account, shared).await.unwrap();
+    account.check_stored("3.13", &second);
+    let updated = account.stack.update(&refreshed).await;
+    assert_eq!(updated.failures(), Vec::<String>::new());
 }

@@ -54,9 +54,9 @@ pub(crate) async fn handle(
     services: &Services,
     now: Instant,
 ) -> Result<Value, FunctionError> {
-    let (owner, operation) = match event {
-        Ok(DirectEvent { owner, operation }) => (owner, Ok(operation)),
-        Err(error) => (Owner::named(""), Err(error)),
+    let (owner, is_shared, operation) = match event {
+        Ok(DirectEvent { owner, is_shared, operation }) => (owner, is_shared, Ok(operation)),
+        Err(error) => (Owner::named(""), false, Err(error)),
     };
     let span = tracing::error_span!(
         "event",
@@ -68,6 +68,7 @@ pub(crate) async fn handle(
         continuation: ContinuationState::of_direct_event(),
         deadlines: Deadlines::new(now, invocation.time_left, None),
         owner,
+        is_exclusive: !is_shared,
         invocation,
         services,
     };
@@ -84,6 +85,7 @@ pub(crate) async fn handle(
 /// One direct event.
 struct DirectHandler<'a> {
     owner: Owner,
+    is_exclusive: bool,
     continuation: ContinuationState,
     deadlines: Deadlines,
     invocation: &'a Invocation,
@@ -202,7 +204,8 @@ impl DirectHandler<'_> {
 
     fn resource(&self, owner: &Owner, image: Option<String>) -> Resource {
         let physical_id = image.unwrap_or_else(|| CREATE_FAILED.into());
-        Resource { owner: owner.clone(), logical_id: String::new(), physical_id }
+        let (owner, is_exclusive) = (owner.clone(), self.is_exclusive);
+        Resource { owner, logical_id: String::new(), physical_id, is_exclusive }
     }
 
     fn context<'a>(&'a self, resource: &'a Resource) -> EventContext<'a> {

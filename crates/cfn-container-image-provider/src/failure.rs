@@ -1,8 +1,9 @@
 //! Failures of an event. `respond/reason` has their texts.
 
 use image_copy::copy;
+use image_copy::oci::Digest;
 use image_copy::registry;
-use image_copy_aws::{InvalidProperty, SourceNotAllowed};
+use image_copy_aws::{InvalidProperty, Owner, SourceNotAllowed};
 
 use crate::clients::credentials::SecretProblem;
 use crate::input::continuation::StopReason;
@@ -28,6 +29,8 @@ pub(crate) enum Failure {
     Stopped { failure: copy::Error, reason: StopReason },
     /// A Delete or a later event of the same resource was completed first.
     Superseded,
+    /// Another owner has another image under the tag, and one of the two is exclusive.
+    OtherOwner { image: String, other: Owner, digest: Digest, owner: Owner },
     /// Another event was changing the tag until time ran out.
     TagBusy { image: String },
     /// The tag could not be written or deleted before the lease ended.

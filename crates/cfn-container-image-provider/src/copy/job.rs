@@ -131,6 +131,7 @@ impl CopyJob {
         record.selection = copy_request.properties.platforms.to_string();
         record.platforms = plan.platforms.iter().map(ToString::to_string).collect();
         record.properties = copy_request.fingerprint.clone();
+        record.is_exclusive = copy_request.is_exclusive;
         record
     }
 }

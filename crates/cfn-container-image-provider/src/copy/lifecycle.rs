@@ -70,6 +70,22 @@ pub(crate) trait CopySteps: Sync {
     ) -> impl Future<Output = Result<PublishResult<Self::Outcome>, Failure>> + Send;
 }
 
+/// Checks that the copy does not exclude that of another owner.
+///
+/// # Errors
+/// [`Failure::OtherOwner`].
+pub(crate) fn check_owners(item: Option<&TagState>, record: &CopyRecord) -> Result<(), Failure> {
+    let Some((item, other)) = item.and_then(|item| Some((item, item.conflict_with(record)?))) else {
+        return Ok(());
+    };
+    Err(Failure::OtherOwner {
+        image: item.image.clone(),
+        other: other.owner.clone(),
+        digest: other.digest.clone(),
+        owner: record.owner.clone(),
+    })
+}
+
 /// Result of the registration.
 enum Registration {
     /// Only the time of the event was written, because the tag is correct.
@@ -84,7 +100,7 @@ enum Registration {
 /// an owner.
 ///
 /// # Errors
-/// The errors of the steps; [`Failure::Superseded`]; [`Failure::TagBusy`].
+/// The errors of the steps; [`Failure::Superseded`]; [`Failure::OtherOwner`]; [`Failure::TagBusy`].
 pub(crate) async fn run<S: Store, C: CopySteps>(
     event: &CopyEvent,
     state: &EventState<S>,
@@ -134,6 +150,7 @@ async fn register<S: Store, P>(
         if before.has_newer_event(&event.owner, event.time) {
             return Err(Failure::Superseded);
         }
+        check_owners(Some(&before), record)?;
         if !state.can_take_lease(&before) {
             match state.wait_for_lease().await {
                 Ok(true) => {}

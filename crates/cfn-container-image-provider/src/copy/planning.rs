@@ -44,8 +44,8 @@ impl CopyContext {
 }
 
 /// Plans a copy with the records. An Update to the properties of an earlier copy of the resource is a
-/// rollback. It restores the earlier copy from ECR if the source fails, or if ECR's tag is immutable and the
-/// source's tag names another image now.
+/// rollback. It restores the earlier copy from ECR if the source fails, or if the source's tag names another
+/// image now and ECR's tag is immutable or has another owner.
 pub(super) async fn plan(
     copy_request: &CopyRequest,
     request: &Request,
@@ -63,16 +63,17 @@ pub(super) async fn plan(
         }
         Err(failure) => Err(failure),
     };
-    let failure = match (planned, &rollback) {
-        (Ok(plan), _) => return Ok(plan),
-        (Err(failure), Some(_))
-            if failure.side() == Side::Source || failure.problem() == Problem::TagImmutable =>
-        {
-            failure
+    let (failure, can_restore) = match planned {
+        Ok(plan) => match copy_request.check_owners(item, &plan.root.digest) {
+            Ok(()) => return Ok(plan),
+            Err(failure) => (failure, true),
+        },
+        Err(failure) => {
+            let can_restore = failure.side() == Side::Source || failure.problem() == Problem::TagImmutable;
+            (Failure::Copy(failure), can_restore)
         }
-        (Err(failure), _) => return Err(Failure::Copy(failure)),
     };
-    let Some((record, restoring)) = rollback else { return Err(Failure::Copy(failure)) };
+    let Some((record, restoring)) = rollback.filter(|_| can_restore) else { return Err(failure) };
     let current_state = copy::read_current_state(&restoring, &context.source, &context.destination).await;
     let plan = match current_state {
         Ok(current_state) => {
@@ -82,10 +83,10 @@ pub(super) async fn plan(
     };
     match plan {
         Ok(plan) if plan.root_exists && plan.blobs.is_empty() => {
-            tracing::warn!(%failure, digest = %record.digest, "the source failed: the earlier copy is restored from ECR");
+            tracing::warn!(?failure, digest = %record.digest, "the earlier copy is restored from ECR");
             Ok(Plan { request, ..plan })
         }
-        _ => Err(Failure::Copy(failure)),
+        _ => Err(failure),
     }
 }
 

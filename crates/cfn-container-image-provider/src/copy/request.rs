@@ -5,6 +5,7 @@ use image_copy::oci::{Digest, Platform};
 use image_copy_aws::{CopyRecord, InvalidProperty, Owner, Properties, TagState, fingerprint};
 use serde_json::Value;
 
+use super::lifecycle::check_owners;
 use crate::context::EventContext;
 use crate::failure::Failure;
 
@@ -21,6 +22,8 @@ pub(crate) struct CopyRequest {
     /// Physical ID of the resource in an Update.
     pub(crate) previous_physical_id: Option<String>,
     pub(crate) owner: Owner,
+    /// True if no other owner can put another image under the tag.
+    pub(crate) is_exclusive: bool,
     /// Time of the event, in seconds since 1970.
     pub(crate) time: u64,
 }
@@ -52,6 +55,7 @@ impl CopyRequest {
             previous: before.zip(previous.map(fingerprint)),
             previous_physical_id: previous.map(|_| context.resource.physical_id.clone()),
             owner: context.resource.owner.clone(),
+            is_exclusive: context.resource.is_exclusive,
             time: context.continuation.event_time(),
             properties: parsed,
             property_error,
@@ -115,6 +119,16 @@ impl CopyRequest {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks before the transfer that no other owner has another image under the tag.
+    ///
+    /// # Errors
+    /// [`Failure::OtherOwner`].
+    pub(crate) fn check_owners(&self, item: Option<&TagState>, digest: &Digest) -> Result<(), Failure> {
+        let mut record = CopyRecord::new(self.time, self.owner.clone(), digest.clone());
+        record.is_exclusive = self.is_exclusive;
+        check_owners(item, &record)
     }
 
     /// Returns the newest copy of this resource with exactly these properties.

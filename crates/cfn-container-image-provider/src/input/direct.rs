@@ -15,6 +15,8 @@ const TERRAFORM: &str = "tf";
 #[derive(Debug, PartialEq)]
 pub(crate) struct DirectEvent {
     pub(crate) owner: Owner,
+    /// True if another owner can put another image under the tag.
+    pub(crate) is_shared: bool,
     pub(crate) operation: DirectOperation,
 }
 
@@ -37,7 +39,7 @@ impl DirectEvent {
     /// Reads the payload of an invocation. Returns `None` if it is not an object.
     ///
     /// # Errors
-    /// If `Owner`, `DryRun` or Terraform's key is invalid.
+    /// If `Owner`, `DryRun`, `Shared` or Terraform's key is invalid.
     pub(super) fn read(payload: &Value) -> Option<Result<Self, InvalidProperty>> {
         payload.as_object().cloned().map(Self::read_object)
     }
@@ -45,14 +47,16 @@ impl DirectEvent {
     fn read_object(mut properties: Map<String, Value>) -> Result<Self, InvalidProperty> {
         let terraform = properties.remove(TERRAFORM);
         let owner = take_owner(&mut properties)?;
-        let dry_run = take_dry_run(&mut properties)?;
+        let dry_run = take_bool(&mut properties, "DryRun")?;
+        let shared = take_bool(&mut properties, "Shared")?;
         let Some(terraform) = terraform else {
             let properties = Value::Object(properties);
             let operation = match dry_run {
                 true => DirectOperation::Plan { properties },
                 false => DirectOperation::Copy { properties },
             };
-            return Ok(Self { owner: owner.unwrap_or_else(|| Owner::named(DEFAULT_OWNER)), operation });
+            let owner = owner.unwrap_or_else(|| Owner::named(DEFAULT_OWNER));
+            return Ok(Self { owner, is_shared: shared, operation });
         };
         let previous = terraform.get("prev_input").and_then(Value::as_object).cloned().unwrap_or_default();
         let action = terraform.get("action").and_then(Value::as_str).unwrap_or_default();
@@ -79,7 +83,8 @@ impl DirectEvent {
                 )));
             }
         };
-        Ok(Self { owner: owner.ok_or_else(owner_missing)?, operation })
+        // Like a resource of a stack: the last event determines the image.
+        Ok(Self { owner: owner.ok_or_else(owner_missing)?, is_shared: true, operation })
     }
 }
 
@@ -105,9 +110,9 @@ fn take_owner(properties: &mut Map<String, Value>) -> Result<Option<Owner>, Inva
     }
 }
 
-/// Removes and parses `DryRun`.
-fn take_dry_run(properties: &mut Map<String, Value>) -> Result<bool, InvalidProperty> {
-    properties.remove("DryRun").map_or(Ok(false), |value| parse_bool("DryRun", &value))
+/// Removes and parses a boolean, which is false by default.
+fn take_bool(properties: &mut Map<String, Value>, name: &str) -> Result<bool, InvalidProperty> {
+    properties.remove(name).map_or(Ok(false), |value| parse_bool(name, &value))
 }
 
 #[cfg(test)]
@@ -147,6 +152,7 @@ mod tests {
             with("create", Value::Null),
             DirectEvent {
                 owner: owner.clone(),
+                is_shared: true,
                 operation: DirectOperation::Create { properties: properties.clone() }
             }
         );
@@ -162,7 +168,7 @@ mod tests {
         let delete = DirectOperation::Delete { properties };
         assert_eq!(with("delete", input.clone()).operation, delete);
         let only_previous = read(json!({"tf": {"action": "delete", "prev_input": input}})).unwrap();
-        assert_eq!(only_previous, DirectEvent { owner, operation: delete });
+        assert_eq!(only_previous, DirectEvent { owner, is_shared: true, operation: delete });
     }
 
     #[test]

@@ -42,6 +42,7 @@ impl Envelope {
             owner: Owner::of_resource(&self.stack_id, &self.logical_resource_id),
             logical_id: self.logical_resource_id.clone(),
             physical_id: self.physical_resource_id.clone(),
+            is_exclusive: false,
         }
     }
 

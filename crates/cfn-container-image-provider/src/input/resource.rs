@@ -14,4 +14,6 @@ pub(crate) struct Resource {
     pub(crate) logical_id: String,
     /// Current physical ID, or [`CREATE_FAILED`].
     pub(crate) physical_id: String,
+    /// True if no other owner can put another image under the tag.
+    pub(crate) is_exclusive: bool,
 }

@@ -37,6 +37,7 @@ pub(crate) fn error_type(failure: &Failure) -> &'static str {
             "Invalid"
         }
         Failure::Copy(failure) => problem_type(failure.problem()),
+        Failure::OtherOwner { .. } => "Rejected",
         Failure::Secret { .. } => "AccessDenied",
         Failure::Stopped { reason: StopReason::BlobTooLarge { .. }, .. } => "Rejected",
         Failure::Stopped { .. } | Failure::TimeRanOut { .. } => "Timeout",

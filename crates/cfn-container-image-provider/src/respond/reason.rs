@@ -84,6 +84,14 @@ fn parts(failure: &Failure, more_time: MoreTime) -> ReasonParts {
         Failure::Superseded => {
             with("This event changed nothing, because a later event of the resource replaced it.".into(), "")
         }
+        Failure::OtherOwner { image, other, digest, owner } => ReasonParts {
+            what: format!(
+                "Tag {image} belongs to {other} with another image ({}), so {owner} cannot change it.",
+                digest.short()
+            ),
+            subject: image.clone(),
+            hint: "Set Tag to another one, or Shared to true in the direct event.".into(),
+        },
         Failure::TagBusy { image } => ReasonParts {
             what: format!("Another event was changing {image} until time ran out."),
             subject: image.clone(),

@@ -86,6 +86,7 @@ fn parse_copy(value: AttributeValue) -> Option<CopyRecord> {
         platforms: parse_texts(take_list(fields, "Platforms")),
         digest: take_text(fields, "Digest")?.parse().ok()?,
         properties: take_text(fields, "Properties").unwrap_or_default(),
+        is_exclusive: fields.remove("Exclusive") == Some(AttributeValue::Bool(true)),
         unknown: std::mem::take(fields),
     })
 }
@@ -103,6 +104,9 @@ fn serialize_copy(copy: &CopyRecord) -> AttributeValue {
     fields.insert("Platforms".into(), AttributeValue::L(platforms));
     fields.insert("Digest".into(), text_value(copy.digest.as_str()));
     fields.insert("Properties".into(), text_value(&copy.properties));
+    if copy.is_exclusive {
+        fields.insert("Exclusive".into(), AttributeValue::Bool(true));
+    }
     AttributeValue::M(fields)
 }
 
@@ -167,6 +171,7 @@ mod tests {
             selection: "linux/amd64?".into(),
             platforms: vec!["linux/amd64".into()],
             properties: "0123456789abcdef".into(),
+            is_exclusive: true,
             ..CopyRecord::new(7, Owner::of_resource("arn:stack", "Python"), Digest::of(b"image"))
         };
         TagState { replaced: Some(Digest::of(b"before")), ..TagState::new("host/python:3.13") }

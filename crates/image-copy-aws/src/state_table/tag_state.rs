@@ -70,6 +70,8 @@ pub struct CopyRecord {
     pub digest: Digest,
     /// Hash of the resource's properties. An Update with the same hash is a rollback.
     pub properties: String,
+    /// True if no other owner can put another image under the tag.
+    pub is_exclusive: bool,
     /// Attributes that this version does not know. They are kept.
     pub(crate) unknown: HashMap<String, AttributeValue>,
 }
@@ -87,6 +89,7 @@ impl CopyRecord {
             platforms: Vec::new(),
             digest,
             properties: String::new(),
+            is_exclusive: false,
             unknown: HashMap::new(),
         }
     }
@@ -181,6 +184,16 @@ impl TagState {
     /// Returns the copies for an owner, newest first.
     pub fn copies_of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a CopyRecord> {
         self.copies.iter().rev().filter(move |copy| copy.owner == *owner)
+    }
+
+    /// Returns the newest copy of another owner that excludes this copy: it has another digest, and one of the
+    /// two is exclusive.
+    #[must_use]
+    pub fn conflict_with(&self, copy: &CopyRecord) -> Option<&CopyRecord> {
+        let others = self.owners.keys().filter(|owner| **owner != copy.owner);
+        others
+            .filter_map(|owner| self.copies_of(owner).next())
+            .find(|newest| newest.digest != copy.digest && (newest.is_exclusive || copy.is_exclusive))
     }
 
     /// Returns true if a copy with this digest is recorded.

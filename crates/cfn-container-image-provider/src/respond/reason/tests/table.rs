@@ -6,7 +6,7 @@ use std::time::Duration;
 use image_copy::copy::Progress;
 use image_copy::http::{ErrorKind, SilentHost};
 use image_copy::registry::ErrorResponse;
-use image_copy_aws::{InvokeError, Properties};
+use image_copy_aws::{InvokeError, Owner, Properties};
 use serde_json::{Value, json};
 
 use super::*;
@@ -196,6 +196,15 @@ pub(super) fn table() -> String {
         Failure::Superseded,
         Failure::TagBusy { image: subject() },
         Failure::LeaseEnded { image: subject() },
+        Failure::OtherOwner {
+            image: subject(),
+            other: Owner::of_resource(
+                "arn:aws:cloudformation:eu-west-1:123456789012:stack/images/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+                "Python",
+            ),
+            digest: Digest::of(b"other"),
+            owner: Owner::named("nightly"),
+        },
         not_allowed("docker.io/library quay.io/prometheus", "libary/nginx:1.27"),
         Failure::Setting(setting("REGISTRY_CREDENTIALS", "quay.io=quay-login")),
         Failure::Setting(setting("ALLOWED_SOURCES", "docker.io/*/x")),
