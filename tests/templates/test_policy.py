@@ -56,7 +56,7 @@ NOT_NAMED = {
 }
 
 # Modules of image-copy-aws that only the command line uses. Their actions need the user's permissions.
-COMMAND_LINE_MODULES = ("creation", "lifecycle_preview", "scan_findings")
+COMMAND_LINE_MODULES = ("creation", "image_details", "lifecycle_preview", "scan_findings")
 # Modules that only the feature `command-line` compiles, so that the function cannot call them.
 FEATURE_MODULES = {"deployment": "lib.rs", "stacks": "lib.rs", "scan": "state_table/mod.rs"}
 
