@@ -14,6 +14,7 @@ mod aws;
 mod child_process;
 mod commands;
 mod connection;
+mod count_progress;
 mod creation;
 mod credential_helper;
 mod display;

@@ -270,6 +270,17 @@ async fn shows_a_progress_bar_after_a_delay() {
     assert!(!quick.contains("resolved"), "{quick}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_a_progress_bar_of_a_verify() {
+    use aws_emulator::{Effect, Fault};
+    let (sandbox, prefix, _) = sandbox_with_ecr(&["base/python"]).await;
+    let digest = common::image(1).digest().to_owned();
+    sandbox.write("report.json", format!("{{\"python:3.7\": \"{prefix}/python@{digest}\"}}"));
+    sandbox.emulator.faults().add(Fault::on("ecr:BatchGetImage", Effect::Delay { ms: 2500 }).once());
+    let text = shown(&sandbox, &[], "verify report.json").await;
+    assert!(text.contains(" 0 of 1 repositories verified"), "{text}");
+}
+
 /// One bar for each running image, and one for all.
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_progress_bars_of_a_sync() {

@@ -3,7 +3,6 @@
 mod changes;
 mod commit;
 mod messages;
-mod progress;
 mod selection;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +16,7 @@ use image_copy::text::{escaped, escaped_json};
 
 use crate::args::{UpdateArgs, Verbosity};
 use crate::connection::Connection;
+use crate::count_progress::CountProgress;
 use crate::documents::{self, Document, Documents};
 use crate::git::{self, Checkout};
 use crate::git_url;
@@ -175,7 +175,7 @@ async fn resolve(
     let repositories = references.iter().map(|reference| &reference.repository);
     let Connection { client, .. } = Connection::open(&args.connection, repositories)?;
     let resolver = Resolver::new(client, lookup.clone(), args.platform.clone(), args.jobs.into());
-    let bar = progress::ResolveProgress::new(references.len());
+    let bar = CountProgress::new(references.len(), "references resolved");
     let done = || bar.advance();
     let show = async {
         if verbosity == Verbosity::Normal {

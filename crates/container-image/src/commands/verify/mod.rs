@@ -15,7 +15,7 @@ mod stacks;
 mod table;
 mod templates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use futures_util::{StreamExt as _, stream};
@@ -23,6 +23,7 @@ use image_copy::oci::{self, Digest};
 
 use crate::args::{Verbosity, VerifyArgs};
 use crate::connection::Connection;
+use crate::count_progress::CountProgress;
 use crate::report::verify::VerifyReport;
 use crate::report::{self, aws_failure};
 use crate::signals::wait_for_signal;
@@ -61,7 +62,19 @@ pub(crate) async fn run(args: &VerifyArgs, verbosity: Verbosity) -> ExitCode {
             Some(images) => images,
             None => images_in_aws(args, &connection, &mut notes).await?.into_sorted(),
         };
-        let results = verify(images, &connection, args.jobs.into(), &mut notes).await;
+        let repositories: BTreeSet<_> = images.iter().map(|image| &image.name.repository).collect();
+        let bar = CountProgress::new(repositories.len(), "repositories verified");
+        let show = async {
+            if verbosity == Verbosity::Normal {
+                bar.show_after_delay().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let results = tokio::select! {
+            results = verify(images, &connection, args.jobs.into(), &bar, &mut notes) => results,
+            () = show => unreachable!("the bar never completes"),
+        };
+        bar.clear();
         Ok::<_, String>((results, notes))
     };
     let verified = tokio::select! {
@@ -123,12 +136,13 @@ async fn verify(
     images: Vec<ReliedImage>,
     connection: &Connection,
     jobs: usize,
+    bar: &CountProgress,
     notes: &mut Vec<Note>,
 ) -> Vec<ImageResult> {
     let mut source_notes = Vec::new();
     let (sources, states) = tokio::join!(
         Sources::read(&connection.client, &images, jobs, &mut source_notes),
-        repository_states(&images, connection, jobs)
+        repository_states(&images, connection, jobs, bar)
     );
     let mut by_repository = BTreeMap::new();
     for (name, state, own_notes) in states {
@@ -174,6 +188,7 @@ async fn repository_states(
     images: &[ReliedImage],
     connection: &Connection,
     jobs: usize,
+    bar: &CountProgress,
 ) -> Vec<(oci::Repository, RepositoryState, Vec<Note>)> {
     let mut by_repository: BTreeMap<&oci::Repository, Vec<&ReliedImage>> = BTreeMap::new();
     for image in images {
@@ -182,6 +197,7 @@ async fn repository_states(
     let states = stream::iter(by_repository).map(|(name, images)| async move {
         let mut notes = Vec::new();
         let state = repository::read(connection, name, &images, jobs, &mut notes).await;
+        bar.advance();
         (name.clone(), state, notes)
     });
     let mut states: Vec<_> = states.buffer_unordered(jobs).collect().await;
