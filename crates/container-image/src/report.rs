@@ -37,6 +37,7 @@ use hint::{
     REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, hint, host_name, is_ca_certificate,
     login,
 };
+use terminal_line::for_stderr;
 
 /// Maximum length of a failure line, in characters.
 const MAX_LINE_CHARS: usize = 400;
@@ -71,14 +72,19 @@ pub(crate) fn patch_style() -> PatchStyle {
     }
 }
 
+/// Prints a message to stderr.
+fn print_message(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", for_stderr(message));
+}
+
 /// Prints a note to stderr.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr(), "note: {line}.");
+    print_message(&format!("note: {line}."));
 }
 
 /// Prints a warning to stderr.
 pub(crate) fn warning(line: &str) {
-    let _ = writeln!(io::stderr(), "warning: {line}.");
+    print_message(&format!("warning: {line}."));
 }
 
 fn exit_code_of(result: io::Result<()>, state: &str) -> ExitCode {
@@ -93,19 +99,19 @@ fn exit_code_of(result: io::Result<()>, state: &str) -> ExitCode {
 /// Prints a warning if referrers could not be copied.
 pub(crate) fn warn_about_referrers(outcome: &Outcome) {
     if let Some(line) = referrers_warning(outcome) {
-        let _ = writeln!(io::stderr(), "warning: {line}");
+        print_message(&format!("warning: {line}"));
     }
 }
 
 /// Prints an error line without credentials in URLs. Returns the exit code of a failure.
 pub(crate) fn fail(line: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {}", text::without_userinfo(line));
+    print_message(&format!("error: {}", text::without_userinfo(line)));
     ExitCode::FAILURE
 }
 
 /// Prints a warning about a failure that does not end the command.
 pub(crate) fn warn_about_failure(failure: &Failure, options: &ConnectionArgs, source: &str) {
-    let _ = writeln!(io::stderr(), "warning: {}", failure_line(failure, options, source));
+    print_message(&format!("warning: {}", failure_line(failure, options, source)));
 }
 
 /// Prints a failure of `copy`.

@@ -13,7 +13,7 @@ use image_copy::text::escaped_json;
 
 use super::hint::hint;
 use super::terminal_line::for_stdout;
-use super::{MAX_LINE_CHARS, byte_size, details, fail, print, seconds, shortened};
+use super::{MAX_LINE_CHARS, byte_size, details, fail, print, print_message, seconds, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::sync::{ChangeKind, ImageResult, Totals};
 use crate::creation::CreatedRepository;
@@ -78,7 +78,7 @@ impl<'a> SyncReport<'a> {
         if let Ok(change) = &result.change
             && let Some(warning) = &change.warning
         {
-            let _ = writeln!(io::stderr(), "warning: {}: {warning}", result.image.request.source);
+            print_message(&format!("warning: {}: {warning}", result.image.request.source));
         }
         match &result.change {
             _ if self.is_json || self.is_repeated(&result) => {}

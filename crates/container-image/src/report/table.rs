@@ -1,27 +1,31 @@
 //! Tables on a terminal.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 /// Columns of a terminal that does not report its size.
 const DEFAULT_COLUMNS: usize = 80;
 
 /// Returns the number of columns of stdout. `None` if it is not a terminal.
 pub(crate) fn terminal_columns() -> Option<usize> {
-    io::stdout().is_terminal().then(|| match reported_columns() {
-        Some(0) | None => DEFAULT_COLUMNS,
-        Some(columns) => columns,
-    })
+    columns_of(&io::stdout())
+}
+
+/// Returns the number of columns of stderr. `None` if it is not a terminal.
+pub(crate) fn stderr_columns() -> Option<usize> {
+    columns_of(&io::stderr())
 }
 
 #[cfg(unix)]
-fn reported_columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(size.ws_col.into())
+fn columns_of(stream: &(impl io::IsTerminal + std::os::fd::AsFd)) -> Option<usize> {
+    stream.is_terminal().then(|| match rustix::termios::tcgetwinsize(stream) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => DEFAULT_COLUMNS,
+    })
 }
 
 #[cfg(not(unix))]
-fn reported_columns() -> Option<usize> {
-    None
+fn columns_of(stream: &impl io::IsTerminal) -> Option<usize> {
+    stream.is_terminal().then_some(DEFAULT_COLUMNS)
 }
 
 /// Maximum width of each column except the widest one, which gets the rest.

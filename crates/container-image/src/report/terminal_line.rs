@@ -1,7 +1,7 @@
-//! Lines with a symbol, such as `+ nginx:1.27 …`, on a terminal.
+//! Lines on a terminal, with or without a symbol, such as `+ nginx:1.27 …`.
 
 use super::patch_style;
-use super::table::terminal_columns;
+use super::table::{stderr_columns, terminal_columns};
 use crate::edit::PatchStyle;
 
 /// Indentation of the rows after the first one.
@@ -12,6 +12,11 @@ pub(super) fn for_stdout(line: &str) -> String {
     let Some(columns) = terminal_columns() else { return line.to_owned() };
     let rows = wrapped(line, columns);
     if patch_style() == PatchStyle::Colored { colored(&rows) } else { rows }
+}
+
+/// Returns a line for stderr. On a terminal, it has line breaks.
+pub(super) fn for_stderr(line: &str) -> String {
+    stderr_columns().map_or_else(|| line.to_owned(), |columns| wrapped(line, columns))
 }
 
 /// Colors the symbol. These colors are readable on light and dark backgrounds.

@@ -5,7 +5,6 @@ mod notes;
 mod problems;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use image_copy::oci::{Reference, Registry};
@@ -14,7 +13,7 @@ use image_copy_aws::Severity;
 
 use super::table::{cut_start, terminal_columns};
 use super::terminal_line::for_stdout;
-use super::{fail, print};
+use super::{fail, print, print_message};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::verify::{Check, Findings, ImageResult, ImageState, Note, Problem, Totals};
 
@@ -76,7 +75,7 @@ impl VerifyReport<'_> {
             }
         }
         for note in self.notes() {
-            let _ = writeln!(io::stderr(), "note: {note}");
+            print_message(&format!("note: {note}"));
         }
         let summary = summary(totals, self.results.len());
         print(&format!("{summary}\nexit code {code}: {}", code_meaning(totals)), "")
