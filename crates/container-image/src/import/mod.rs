@@ -1,6 +1,6 @@
 //! Turns files of other tools into a list for `sync`.
 //!
-//! [`format`] recognizes the format of a file. One module for each format adds images and notes to [`found`].
+//! [`mod@format`] recognizes the format of a file. One module for each format adds images and notes to [`found`].
 //! [`text`] parses references with variables, and [`customization`] handles Dockerfile lines. [`destinations`]
 //! removes duplicates and conflicts, and [`output`] writes the list. No I/O.
 

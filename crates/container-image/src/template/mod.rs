@@ -1,6 +1,6 @@
 //! CloudFormation templates, evaluated without a deployment.
 //!
-//! [`parameters`] are the inputs, and [`evaluate`] returns each resource with its [`value`]s. [`functions`] are the
+//! [`parameters`] are the inputs, and [`evaluate()`] returns each resource with its [`value`]s. [`functions`] are the
 //! intrinsic functions, and [`conditions`] decide which resources exist. Values that only the deployment knows are
 //! [`value::Unknown`], with a reason. No I/O.
 
