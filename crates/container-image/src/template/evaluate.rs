@@ -57,6 +57,10 @@ pub(crate) fn evaluate(template: &Template, inputs: &Inputs) -> Resources {
         let resource = evaluator.resource(name, declaration, &mut found.errors);
         found.all.extend(resource);
     }
+    for (_, defaults) in evaluator.section("Globals").filter(|(name, _)| *name == "Function") {
+        // An error here concerns properties that are not read, or each function that uses them.
+        found.function_defaults = evaluator.value(defaults).ok();
+    }
     for (_, output) in evaluator.section("Outputs") {
         let value = tree.get(output, "Value");
         let result = match evaluator.presence(output) {

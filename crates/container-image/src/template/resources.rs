@@ -57,6 +57,8 @@ pub(crate) struct Resources {
     /// In the order of the template.
     pub(crate) all: Vec<Resource>,
     pub(crate) errors: Vec<TemplateError>,
+    /// `Globals.Function`: defaults of the functions of the Serverless Application Model.
+    pub(crate) function_defaults: Option<Value>,
     /// Line and name of each `Fn::ForEach`, which is not evaluated.
     pub(crate) loops: Vec<(usize, String)>,
 }

@@ -80,3 +80,14 @@ async fn the_platform_of_instances_is_not_checked() {
     let expected = "User: not checked: the platform of image Image was not compared: on EC2, it depends on the instances";
     assert!(output.stdout.contains(expected), "{output:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_have_the_architecture_of_globals() {
+    let (sandbox, _) = sandbox().await;
+    let function = "Type: AWS::Serverless::Function\nProperties: {ImageUri: !GetAtt Image.ImageUri}";
+    let globals = "Transform: AWS::Serverless-2016-10-31\nGlobals: {Function: {Architectures: [arm64]}}\n";
+    let output = plan(&sandbox, &format!("{globals}{}", template("linux/amd64", function)), "").await;
+    check_failure(&output, "User: It runs linux/arm64, but image Image has linux/amd64.");
+    let output = plan(&sandbox, &format!("{globals}{}", template("linux/arm64", function)), "").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+}

@@ -6,6 +6,8 @@ mod consumers;
 mod provider;
 mod stack;
 
+use std::fs;
+
 use aws_emulator::{Mutability, Repository};
 use common::{RunOutput, Sandbox, image};
 use serde_json::Value;
@@ -250,4 +252,33 @@ async fn lists_are_planned_too() {
     assert_eq!(output.code, Some(2), "{output:?}");
     let output = sandbox.run("plan gone.yaml").await;
     assert_eq!(output.stderr, "error: the file gone.yaml cannot be read: No such file or directory.\n");
+}
+
+/// The only errors of the samples are parameters without a default.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_samples_can_be_evaluated() {
+    let (sandbox, _) = sandbox().await;
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+    let mut files: Vec<_> =
+        fs::read_dir(format!("{root}samples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.push(format!("{root}cloudformation/cfn-container-image-provider.yaml").into());
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        let output = sandbox.run_with(&["plan", "--json", file.to_str().unwrap()]).await;
+        let document: Value = serde_json::from_str(&output.stdout).unwrap();
+        let errors = document["failures"].as_array().unwrap().iter();
+        let texts: Vec<&str> = errors.map(|error| error["text"].as_str().unwrap()).collect();
+        let unexpected: Vec<&&str> =
+            texts.iter().filter(|text| !text.contains(" has no value. Pass --parameter ")).collect();
+        assert!(unexpected.is_empty(), "{}: {unexpected:?}", file.display());
+        let images = document["images"].as_array().unwrap().iter();
+        let codes: Vec<String> = images
+            .flat_map(|image| image["failures"].as_array().unwrap())
+            .map(|failure| failure["code"].to_string())
+            .collect();
+        // The emulator has none of their images. For missing repositories, some registries request credentials.
+        let is_missing = |code: &String| ["\"CI-001\"", "\"CI-004\""].contains(&code.as_str());
+        assert!(codes.iter().all(is_missing), "{}: {}", file.display(), output.stdout);
+    }
 }

@@ -31,7 +31,7 @@ enum Runtime {
 pub(super) fn check(file: &str, resources: &Resources, images: &[ImagePlan]) -> Findings {
     let mut findings = Findings::default();
     for resource in &resources.all {
-        for found in uses(resource) {
+        for found in uses(resource, resources.function_defaults.as_ref()) {
             let copied = images.iter().filter(|image| image.file == file && is_use_of(found.image, image));
             for image in copied {
                 let finding = |text: String, code| Finding {
@@ -84,7 +84,8 @@ fn is_use_of(value: &Value, image: &ImagePlan) -> bool {
     }
 }
 
-fn uses(resource: &Resource) -> Vec<Use<'_>> {
+/// `defaults` are those of functions of the Serverless Application Model.
+fn uses<'a>(resource: &'a Resource, defaults: Option<&'a Value>) -> Vec<Use<'a>> {
     let properties = &resource.properties;
     match resource.kind.as_str() {
         "AWS::ECS::TaskDefinition" => {
@@ -97,12 +98,14 @@ fn uses(resource: &Resource) -> Vec<Use<'_>> {
         }
         "AWS::Lambda::Function" => {
             let image = properties.get("Code").and_then(|code| code.get("ImageUri"));
-            let platform = || function_platform(properties);
+            let platform = || function_platform(properties.get("Architectures"));
             image.map(|image| Use { property: "Code", image, platform: platform() }).into_iter().collect()
         }
         "AWS::Serverless::Function" => {
             let image = properties.get("ImageUri");
-            let platform = || function_platform(properties);
+            // https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
+            let default = || defaults.and_then(|defaults| defaults.get("Architectures"));
+            let platform = || function_platform(properties.get("Architectures").or_else(default));
             image.map(|image| Use { property: "ImageUri", image, platform: platform() }).into_iter().collect()
         }
         "AWS::CodeBuild::Project" => {
@@ -168,8 +171,7 @@ fn runtime_platform(value: Option<&Value>, runs_on_fargate: bool, property: &'st
 
 /// The default is `x86_64`
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html>).
-fn function_platform(properties: &Value) -> Runtime {
-    let architectures = properties.get("Architectures");
+fn function_platform(architectures: Option<&Value>) -> Runtime {
     if let Some(unknown) = architectures.and_then(Value::unknown) {
         return Runtime::Unknown(unknown.to_string());
     }
