@@ -1,6 +1,6 @@
 //! Evaluates the resources of a template.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use image_copy::yaml::{Id, Tree};
@@ -40,6 +40,7 @@ pub(crate) fn evaluate(template: &Template, inputs: &Inputs) -> Resources {
         root: template.root,
         inputs,
         has_transform: tree.get(template.root, "Transform").is_some(),
+        references: RefCell::default(),
         nesting: Cell::new(0),
         steps: Cell::new(0),
     };
@@ -83,6 +84,8 @@ pub(super) struct Evaluator<'a> {
     pub(super) inputs: &'a Inputs,
     /// True if a transform can add resources and parameters.
     pub(super) has_transform: bool,
+    /// Logical IDs of the resources that the current resource refers to.
+    references: RefCell<BTreeSet<String>>,
     nesting: Cell<usize>,
     steps: Cell<usize>,
 }
@@ -112,6 +115,7 @@ impl<'a> Evaluator<'a> {
                 Some(Unknown::new("its condition is invalid"))
             }
         };
+        self.references.take();
         let mut properties = Vec::new();
         let mut lines = BTreeMap::new();
         let node = tree.get(declaration, "Properties");
@@ -125,6 +129,11 @@ impl<'a> Evaluator<'a> {
                 properties.push((key.to_owned(), value));
             }
         }
+        let mut dependencies = self.references.take();
+        if let Some(node) = tree.get(declaration, "DependsOn") {
+            let names = tree.items(node).map_or_else(|| vec![node], <[Id]>::to_vec);
+            dependencies.extend(names.into_iter().filter_map(|name| tree.text(name)).map(ToOwned::to_owned));
+        }
         let first = tree.get(declaration, "Type").unwrap_or(declaration);
         let policy =
             |name: &str| tree.get(declaration, name).and_then(|node| tree.text(node)).map(ToOwned::to_owned);
@@ -135,6 +144,7 @@ impl<'a> Evaluator<'a> {
             lines,
             properties: Value::Map(properties),
             condition,
+            dependencies,
             deletion_policy: policy("DeletionPolicy"),
             update_replace_policy: policy("UpdateReplacePolicy"),
         })
@@ -267,7 +277,10 @@ impl<'a> Evaluator<'a> {
                 );
                 Err(self.error(at, problem))
             }
-            Truth::Known(true) | Truth::Unknown(_) => Ok(Some(declaration)),
+            Truth::Known(true) | Truth::Unknown(_) => {
+                self.references.borrow_mut().insert(name.to_owned());
+                Ok(Some(declaration))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Resources, and the attributes that are known before their creation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image_copy::yaml::Id;
 use image_copy_aws::Partition;
@@ -47,6 +47,8 @@ pub(crate) struct Resource {
     pub(crate) properties: Value,
     /// Reason for a condition that only the deployment knows.
     pub(crate) condition: Option<Unknown>,
+    /// Logical IDs of the resources that exist before this one.
+    pub(crate) dependencies: BTreeSet<String>,
     pub(crate) deletion_policy: Option<String>,
     pub(crate) update_replace_policy: Option<String>,
 }

@@ -224,6 +224,24 @@ async fn a_repository_of_the_template_does_not_have_to_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_depends_on_the_repository_of_its_template() {
+    let (sandbox, _) = sandbox().await;
+    let repository = "  Repository: {Type: 'AWS::ECR::Repository', Properties: {RepositoryName: new/app}}\n";
+    let image = format!("{HEAD}{SOUND}").replace("base/python", "new/app");
+    let output = plan(&sandbox, &format!("{image}{repository}"), "").await;
+    check_failure(
+        &output,
+        "Resource Repository creates the repository, but the image does not depend on it.",
+    );
+    let output = plan(&sandbox, &format!("{image}    DependsOn: Repository\n{repository}"), "").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let arn = sandbox.emulator.repository_arn("new/app");
+    sandbox.emulator.ecr().create_repository(&arn, Mutability::Mutable);
+    let output = plan(&sandbox, &format!("{image}{repository}"), "").await;
+    assert_eq!(output.code, Some(0), "an earlier deployment created it: {output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_images_for_one_tag_fail() {
     let (sandbox, _) = sandbox().await;
     sandbox.publish("docker.io/acme/other:1", 2);

@@ -76,6 +76,7 @@ impl Checker<'_> {
             plan.fail(line, text, "CI-106");
         }
         let target = self.target(resources, resource, &known);
+        self.check_order(&target, resource, plan).await;
         if let Some((role, _)) = &provider {
             self.permissions(role, &target, resource, plan).await;
         }
@@ -202,7 +203,14 @@ fn excuse_credentials(plan: &mut ImagePlan, before: usize) {
 fn check_time(plan: &mut ImagePlan, resource: &Resource) {
     let timeout = resource.properties.get("ServiceTimeout").and_then(Value::text);
     let timeout = timeout.and_then(|text| text.parse::<u64>().ok());
-    let limit = timeout.unwrap_or(MAX_SERVICE_TIMEOUT).min(MAX_SERVICE_TIMEOUT);
+    let limit = timeout.unwrap_or(MAX_SERVICE_TIMEOUT);
+    if timeout.is_some_and(|timeout| !(1..=MAX_SERVICE_TIMEOUT).contains(&timeout)) {
+        let text = format!(
+            "ServiceTimeout is {}: expected 1 to {MAX_SERVICE_TIMEOUT} seconds.",
+            timeout.unwrap_or_default()
+        );
+        return plan.fail(resource.line_of("ServiceTimeout"), text, "CI-102");
+    }
     let Some(seconds) = plan.seconds().filter(|seconds| *seconds > limit) else { return };
     let advice = if limit < MAX_SERVICE_TIMEOUT { "Increase ServiceTimeout" } else { "Copy fewer platforms" };
     let text = format!("The copy takes about {seconds} s, but CloudFormation waits {limit} s. {advice}.");
@@ -248,8 +256,10 @@ mod tests {
         assert_eq!(failure(60 * RATE, "60"), None);
         let text = "The copy takes about 61 s, but CloudFormation waits 60 s. Increase ServiceTimeout.";
         assert_eq!(failure(60 * RATE + 1, "60").as_deref(), Some(text));
-        assert_eq!(failure(3600 * RATE, "9999"), None);
+        assert_eq!(failure(3600 * RATE, "3600"), None);
+        let invalid = "ServiceTimeout is 9999: expected 1 to 3600 seconds.";
+        assert_eq!(failure(1, "9999").as_deref(), Some(invalid));
         let text = "The copy takes about 4000 s, but CloudFormation waits 3600 s. Copy fewer platforms.";
-        assert_eq!(failure(4000 * RATE, "9999").as_deref(), Some(text));
+        assert_eq!(failure(4000 * RATE, "3600").as_deref(), Some(text));
     }
 }

@@ -6,6 +6,7 @@ use image_copy::copy::Destination;
 use image_copy::oci;
 use image_copy_aws::{NewRepository, RepositoryArn};
 
+use super::TEMPLATE_ERROR;
 use super::check::Checker;
 use super::findings::{Finding, Findings, ImagePlan};
 use super::properties::Known;
@@ -17,7 +18,7 @@ pub(super) enum Target {
     /// A repository with this ARN.
     Existing(RepositoryArn),
     /// A repository that the template creates. Its ARN is unknown if CloudFormation generates the name.
-    New { arn: Option<RepositoryArn>, name: oci::Repository, has_policy: bool },
+    New { arn: Option<RepositoryArn>, name: oci::Repository, has_policy: bool, creator: String },
     /// The reason why the repository is unknown.
     Unknown(oci::Repository, String),
 }
@@ -33,9 +34,12 @@ impl Checker<'_> {
                 other.is_repository() && name == Some(arn.name()) && arn.host() == self.default_host
             };
             return match resources.all.iter().find(creates) {
-                Some(repository) => {
-                    Target::New { name: arn.repository(), has_policy: has_policy(repository), arn: Some(arn) }
-                }
+                Some(repository) => Target::New {
+                    name: arn.repository(),
+                    has_policy: has_policy(repository),
+                    creator: repository.name.clone(),
+                    arn: Some(arn),
+                },
                 None => Target::Existing(arn),
             };
         };
@@ -47,9 +51,27 @@ impl Checker<'_> {
         let name = name.parse::<oci::Reference>().map(|reference| reference.repository);
         let name = name.unwrap_or_else(|_| arn.repository());
         match created {
-            Some(repository) => Target::New { arn: None, name, has_policy: has_policy(repository) },
+            Some(repository) => Target::New {
+                arn: None,
+                name,
+                has_policy: has_policy(repository),
+                creator: repository.name.clone(),
+            },
             None => Target::Unknown(name, unknown.to_string()),
         }
+    }
+
+    /// Adds a failure if CloudFormation can create the image before its repository.
+    pub(super) async fn check_order(&self, target: &Target, resource: &Resource, plan: &mut ImagePlan) {
+        let Target::New { name, creator, .. } = target else { return };
+        if resource.dependencies.contains(creator) || self.connection.is_existing(name).await {
+            return;
+        }
+        let text = format!(
+            "Resource {creator} creates the repository, but the image does not depend on it. Use !GetAtt {creator}.Arn in \
+             RepositoryArn."
+        );
+        plan.fail(resource.line_of("RepositoryArn"), text, TEMPLATE_ERROR);
     }
 
     /// Returns a failure for each repository that the update creates although it exists.
