@@ -63,6 +63,7 @@ const DEFECTS: &[(&str, &str, Deployment)] = &[
     ("repository-in-another-region", "us-east-1", Fails("(CI-003")),
     ("repository-in-another-account", "210987654321", Fails("(CI-003")),
     ("push-denied", "does not allow ecr:PutImage", Fails("(CI-008")),
+    ("denied-by-policy", "The policy of repository guarded denies ecr:PutImage", Fails("(CI-008")),
     ("two-images-for-one-tag", "copies another image to the same repository and tag 3.13", LosesTag),
     // Provider
     ("source-not-allowed", "Source quay.io/acme/app:1 is not allowed", Fails("(CI-106")),
@@ -140,6 +141,11 @@ async fn world() -> World {
     create("python", Mutability::Mutable);
     create("denied", Mutability::Mutable);
     emulator.ecr().deny("ecr:PutImage", &emulator.repository_arn("denied"));
+    create("guarded", Mutability::Mutable);
+    let statement = json!({"Effect": "Deny", "Principal": "*", "Action": "ecr:PutImage"});
+    let policy =
+        json!({"repositoryName": "guarded", "policyText": json!({"Statement": statement}).to_string()});
+    emulator.ecr().call("eu-west-1", "SetRepositoryPolicy", &policy).unwrap();
     create("fixed", Mutability::Immutable).put_image(Some("3.13"), &index(6, &[10_000]));
     create("fixed-except-dev", Mutability::Immutable).put_image(Some("3.13"), &index(6, &[10_000]));
     let exclusion = json!([{"filterType": "WILDCARD", "filter": "dev-*"}]);

@@ -7,7 +7,7 @@ use image_copy::copy::Destination;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
-use image_copy_aws::{AwsClients, EcrRepository, RepositoryArn, ShellOptions};
+use image_copy_aws::{AwsClients, EcrRepository, RepositoryArn, RepositoryPolicy, ShellOptions};
 
 use crate::args::ConnectionArgs;
 use crate::auth_files::AuthFiles;
@@ -85,18 +85,21 @@ impl Connection {
         Some(Destination::with_inventory(registry, Arc::new(inventory)))
     }
 
-    /// Returns true unless the repository certainly has no policy of its own.
-    pub(crate) async fn may_have_policy(&self, arn: &RepositoryArn) -> bool {
+    /// Reads the policy of an ECR repository. Without an AWS client for it, there is no error.
+    pub(crate) async fn repository_policy(
+        &self,
+        arn: &RepositoryArn,
+    ) -> Result<Option<RepositoryPolicy>, Option<Error>> {
         match self.aws.ecr_repository(&arn.repository()).await {
-            Some(repository) => !matches!(repository.has_policy().await, Ok(false)),
-            None => true,
+            Some(repository) => repository.policy().await.map_err(Some),
+            None => Err(None),
         }
     }
 
     /// Returns true if the repository certainly exists.
     pub(crate) async fn is_existing(&self, repository: &oci::Repository) -> bool {
         match self.aws.ecr_repository(repository).await {
-            Some(repository) => repository.has_policy().await.is_ok(),
+            Some(repository) => repository.policy().await.is_ok(),
             None => false,
         }
     }

@@ -12,10 +12,11 @@ use crate::clients::AwsClients;
 use crate::ecr_registry_host::EcrRegistryHost;
 use crate::endpoints::Service;
 use crate::repository::EcrRepository;
+use crate::repository_policy::RepositoryPolicy;
 use crate::retry::{RetryingClient, message_text};
 
 /// Actions on the repository that every copy needs.
-const REPOSITORY_ACTIONS: [&str; 7] = [
+pub(crate) const REPOSITORY_ACTIONS: [&str; 7] = [
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
     "ecr:CompleteLayerUpload",
@@ -136,11 +137,11 @@ fn denied_action(result: &EvaluationResult) -> Option<DeniedAction> {
 }
 
 impl EcrRepository {
-    /// Returns true if the repository has a policy of its own.
+    /// Reads the repository's own policy.
     ///
     /// # Errors
-    /// ECR's error.
-    pub async fn has_policy(&self) -> Result<bool, Error> {
+    /// ECR's error, with `RepositoryNotFoundException` if the repository is missing.
+    pub async fn policy(&self) -> Result<Option<RepositoryPolicy>, Error> {
         let request = self
             .client
             .sdk
@@ -148,8 +149,8 @@ impl EcrRepository {
             .registry_id(self.arn.account())
             .repository_name(self.arn.name());
         match self.client.send("ecr:GetRepositoryPolicy", || request.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.has_code("RepositoryPolicyNotFoundException") => Ok(false),
+            Ok(response) => Ok(response.policy_text().map(RepositoryPolicy::parse)),
+            Err(error) if error.has_code("RepositoryPolicyNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -17,7 +17,7 @@
 //! | [`creation`], [`repository_spec`], [`empty_repository`] | creation of repositories, and repositories that are still missing |
 //! | [`image_details`] | state of an image, and the lifecycle policy of its repository |
 //! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
-//! | [`deployment`] | the account, the provider's function and the permissions of its role, before a deployment |
+//! | [`deployment`], [`repository_policy`] | the account, the provider's function and the permissions of its role, before a deployment |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`deletion`] | deletion of tags and images |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
@@ -49,6 +49,8 @@ mod public_credentials;
 mod referrers;
 mod registry_secret;
 mod repository;
+#[cfg(feature = "command-line")]
+mod repository_policy;
 mod repository_spec;
 mod retry;
 mod scan_findings;
@@ -84,6 +86,8 @@ pub use properties::{InvalidProperty, Properties, display_value, fingerprint, pa
 pub use public_credentials::EcrPublicCredentials;
 pub use registry_secret::{RegistrySecret, UnusableSecret};
 pub use repository::EcrRepository;
+#[cfg(feature = "command-line")]
+pub use repository_policy::{PolicyDenials, RepositoryPolicy};
 pub use repository_spec::{Encryption, RepositorySpec, TagMutability};
 pub use retry::RetryPolicy;
 pub use scan_findings::{ImageScan, Severity};

@@ -1,6 +1,6 @@
 //! The provider of an image: its settings, and the permissions of its role.
 
-use image_copy_aws::DeniedAction;
+use image_copy_aws::{DeniedAction, RepositoryArn};
 
 use super::check::Checker;
 use super::findings::ImagePlan;
@@ -74,6 +74,10 @@ impl Checker<'_> {
             let text = format!("the permissions of {role}: the name of the repository is unknown");
             return plan.not_checked(line, text);
         };
+        let may_have_policy = match target {
+            Target::New { has_policy, .. } => *has_policy,
+            _ => self.repository_policy(role, arn, line, plan).await,
+        };
         let denied = match self.providers.denied_actions(role, arn).await {
             Ok(denied) => denied,
             Err(reason) => return plan.not_checked(line, format!("the permissions of {role}: {reason}")),
@@ -88,10 +92,6 @@ impl Checker<'_> {
             return;
         }
         let is_explicit = denied.iter().any(|denied| denied.is_explicit);
-        let may_have_policy = match target {
-            Target::New { has_policy, .. } => *has_policy,
-            _ => self.connection.may_have_policy(arn).await,
-        };
         if !is_explicit && may_have_policy {
             let text =
                 format!("the permissions of {role}: a policy of repository {} can extend them", arn.name());
@@ -105,5 +105,38 @@ impl Checker<'_> {
             actions.join(", ")
         );
         plan.fail(line, text, "CI-008");
+    }
+    /// Adds the denials in the repository's own policy. Returns true if the repository can have a policy.
+    async fn repository_policy(
+        &self,
+        role: &str,
+        arn: &RepositoryArn,
+        line: usize,
+        plan: &mut ImagePlan,
+    ) -> bool {
+        let name = arn.name();
+        let policy = match self.connection.repository_policy(arn).await {
+            Ok(Some(policy)) => policy,
+            Ok(None) => return false,
+            // The plan of the copy reports a missing repository.
+            Err(Some(error)) if !error.has_code("RepositoryNotFoundException") => {
+                plan.not_checked(line, format!("the policy of repository {name}: {error}"));
+                return true;
+            }
+            Err(_) => return true,
+        };
+        let denials = policy.denials(role);
+        if !denials.actions.is_empty() {
+            let actions = denials.actions.join(", ");
+            let text = format!(
+                "The policy of repository {name} denies {actions} to role {role}. Change its statement with Deny."
+            );
+            plan.fail(line, text, "CI-008");
+        } else if denials.depends_on_call {
+            let text =
+                format!("the permissions of {role}: the policy of repository {name} has conditional denials");
+            plan.not_checked(line, text);
+        }
+        true
     }
 }
