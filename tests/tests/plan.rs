@@ -42,6 +42,8 @@ const DEFECTS: &[(&str, &str, Deployment)] = &[
     ("schema-1", "schema 1 format", Fails("(CI-023")),
     ("missing-child-manifest", ") is incomplete: Docker Hub returned 404", Fails("(CI-002")),
     ("private-source", "set CredentialArn. (CI-004)", Fails("(CI-004")),
+    ("missing-secret", "(CI-201)", Fails("(CI-201")),
+    ("wrong-password", "(CI-006)", Fails("(CI-006")),
     // Properties
     ("invalid-platform", "Platform is \"arm\"", Fails("(CI-102")),
     ("unknown-property", "Did you mean Platform? (CI-103)", Fails("(CI-103")),
@@ -88,10 +90,10 @@ const DEFECTS: &[(&str, &str, Deployment)] = &[
     ("sam-architecture", "Function: It runs linux/arm64, but image Image has linux/amd64", ContainersFail),
 ];
 
-/// Templates whose deployment fails for a reason that only the function finds: file, text of the check that the
-/// plan skips, and reason of the rollback.
+/// Templates whose deployment fails for a reason that the user cannot check: file, text of the check that the plan
+/// skips, and reason of the rollback.
 const NOT_CHECKED: &[(&str, &str, &str)] = &[
-    ("missing-secret", "the function reads it with the credentials of a secret", "(CI-201"),
+    ("unreadable-secret", "the credentials of the source: ", "(CI-204"),
     ("pull-limit", "0 of 100 pulls left", "(CI-010"),
 ];
 
@@ -104,6 +106,7 @@ const SOUND: &[&str] = &[
     "sound-sam.yaml",
     "sound-adopted-tag.yaml",
     "sound-digest.yaml",
+    "sound-private-source.yaml",
     "sound-created-repository.yaml",
     "sound-another-account.yaml",
     "sound-job.yaml",
@@ -133,6 +136,13 @@ async fn world() -> World {
     let ghcr = emulator.add_upstream(Profile::bearer("ghcr.io"));
     ghcr.put_image("acme/private", "1", &index(4, &[20_000]));
     ghcr.make_private("acme/private", &["octocat"]);
+    ghcr.add_user("octocat", "right");
+    for (name, password) in [("octocat", "right"), ("outdated", "wrong"), ("locked", "right")] {
+        let arn = format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf");
+        let credentials = json!({"username": "octocat", "password": password, "registry": "ghcr.io"});
+        emulator.secrets().put(&arn, &credentials.to_string());
+    }
+    emulator.secrets().deny("*:secret:locked-*");
     let quay = emulator.add_upstream(Profile::bearer("quay.io"));
     quay.put_image("acme/app", "1", &index(5, &[20_000]));
 
@@ -290,7 +300,7 @@ async fn each_defect_fails_in_the_plan_and_in_the_deployment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn defects_that_only_the_function_finds_are_reported_as_not_checked() {
+async fn defects_that_the_user_cannot_check_are_reported() {
     check_all(NOT_CHECKED, |(name, ..)| name, check_unknown).await;
 }
 
