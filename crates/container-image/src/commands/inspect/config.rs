@@ -93,7 +93,7 @@ mod tests {
             steps,
             [
                 ("CMD [\"bash\"]", false),
-                ("RUN apt-get update   && true", true),
+                ("RUN apt-get update && true", true),
                 ("RUN /bin/sh -c pip install x", true),
                 ("imported", true),
                 ("", true),
