@@ -230,4 +230,6 @@ async fn sanitizes_invalid_arguments() {
         check(&output, "error: ");
         assert_eq!(output.code, Some(2));
     }
+    let output = sandbox.run_with(&["inspect", &"A".repeat(9000)]).await;
+    check(&output, "is not a repository name: ");
 }

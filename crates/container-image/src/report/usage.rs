@@ -14,6 +14,9 @@ use crate::args::Args;
 /// Name of the program.
 const NAME: &str = "container-image";
 
+/// Maximum length of a quoted argument in characters.
+const QUOTE_CHARS: usize = 200;
+
 /// Exit code of invalid usage.
 const INVALID_USAGE: u8 = 2;
 
@@ -39,15 +42,23 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     exit_code_of(printed, "")
 }
 
-/// Returns the parser's message without credentials in quoted arguments.
+/// Returns the parser's message without credentials in quoted arguments, and with the start of long ones.
 fn message_without_credentials(error: &clap::Error) -> String {
-    let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg].map(|kind| error.get(kind));
+    let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
+        .map(|kind| error.get(kind));
     quoted.into_iter().flatten().fold(error.render().to_string(), |sanitized, argument| match argument {
         ContextValue::String(argument) => {
-            sanitized.replace(argument.as_str(), &name_without_userinfo(argument))
+            sanitized.replace(argument.as_str(), &start_of(&name_without_userinfo(argument)))
         }
         _ => sanitized,
     })
+}
+
+fn start_of(argument: &str) -> String {
+    match argument.char_indices().nth(QUOTE_CHARS) {
+        Some((end, _)) => format!("{}…", &argument[..end]),
+        None => argument.to_owned(),
+    }
 }
 
 /// Returns the parser's message and tips in one line, without its usage text. `command` is the first
