@@ -325,7 +325,9 @@ pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> SanitizedText {
     while let Some(cause) = current.source() {
         current = cause;
     }
-    message_text(Some(&current.to_string()))
+    let message = current.to_string();
+    // The number of the error does not help users.
+    message_text(message.split(" (os error").next())
 }
 
 /// Returns a service's message, for use between double quotes.
