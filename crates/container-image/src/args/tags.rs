@@ -87,8 +87,12 @@ pub(crate) struct TagRuleArgs {
     pub(crate) suffix: Option<String>,
 
     /// The newest N versions. Tags of the same version count once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) newest: Option<NonZeroUsize>,
+}
+
+fn positive(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "expected a number from 1")
 }
 
 impl TagRuleArgs {

@@ -48,6 +48,9 @@ pub(crate) async fn run(args: &TagsArgs, verbosity: Verbosity) -> ExitCode {
         (false, false) => names(&tags, &decisions),
     };
     let code = if text.is_empty() { ExitCode::SUCCESS } else { report::print(&text, "") };
+    if code != ExitCode::SUCCESS {
+        return code;
+    }
     if verbosity != Verbosity::Quiet {
         let selected = decisions.iter().filter(|decision| decision.is_in()).count();
         let plural = if tags.len() == 1 { "" } else { "s" };

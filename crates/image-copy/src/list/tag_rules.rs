@@ -250,7 +250,7 @@ impl fmt::Display for InReason<'_> {
 impl fmt::Display for OutReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotExact => f.write_str("is no exact tag"),
+            Self::NotExact => f.write_str("is not an exact tag"),
             Self::Excluded(pattern) => write!(f, "is excluded by {pattern}"),
             Self::NotIncluded => f.write_str("matches no included pattern"),
             Self::NoVersion => f.write_str("has no version"),

@@ -105,7 +105,7 @@ fn selects_tags() {
 fn each_decision_has_one_reason() {
     check_reason(&[], "latest", true, "is not excluded");
     check_reason(&["exclude=*", "exact=3.13"], "3.13", true, "is an exact tag");
-    check_reason(&["exact=3"], "3.13", false, "is no exact tag");
+    check_reason(&["exact=3"], "3.13", false, "is not an exact tag");
     check_reason(&["exclude=*-rc*"], "1.0-rc1", false, "is excluded by *-rc*");
     check_reason(&["include=3.*", "exclude=*"], "3.13", false, "is excluded by *");
     check_reason(&["include=3.*", "include=4"], "4", true, "matches 4");
