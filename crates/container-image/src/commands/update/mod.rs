@@ -128,8 +128,9 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
         }
     }
     Ok(match failures {
+        0 if !outcome.is_printed => ExitCode::FAILURE,
         0 if args.check && outcome.would_change > 0 => ExitCode::from(WOULD_CHANGE),
-        0 if outcome.is_printed => ExitCode::SUCCESS,
+        0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
 }
