@@ -87,7 +87,7 @@ fn parse_yaml(text: &str, output: &mut Output) {
     let mut roots = tree.roots();
     let Some(root) = roots.next() else { return };
     if let Some(second) = roots.next() {
-        return output.error(tree.line(second), "the file has several YAML documents. Keep one.".into());
+        return output.error(tree.line(second), "the file has several YAML documents. Keep one, or convert manifests with container-image import.".into());
     }
     if tree.items(root).is_some() {
         return output
@@ -102,7 +102,8 @@ fn parse_yaml(text: &str, output: &mut Output) {
             output.error(tree.line(sync), problem.into());
         }
         (None, None) => {
-            let problem = "the list has no images. Add the key images, or sync as in regsync.";
+            let problem = "the list has no images. Add the key images, or convert the file of another tool with \
+                           container-image import.";
             output.error(tree.line(root), problem.into());
         }
     }

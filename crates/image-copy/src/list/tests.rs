@@ -153,7 +153,9 @@ fn yaml_reports_each_error_with_its_line_and_key() {
     check_errors("- nginx\n", &["list:1: the list has no key. Write images: above the references."]);
     check_errors(
         "docker.io:\n  images:\n    nginx: []\n",
-        &["list:1: the list has no images. Add the key images, or sync as in regsync."],
+        &[
+            "list:1: the list has no images. Add the key images, or convert the file of another tool with container-image import.",
+        ],
     );
     check_errors(
         "images: [a]\nsync: [b]\n",
@@ -161,7 +163,9 @@ fn yaml_reports_each_error_with_its_line_and_key() {
     );
     check_errors(
         "images: [a]\n---\nimages: [b]\n",
-        &["list:3: the file has several YAML documents. Keep one."],
+        &[
+            "list:3: the file has several YAML documents. Keep one, or convert manifests with container-image import.",
+        ],
     );
     let errors = parse("list", b"images:\n  - a: [\n").unwrap_err();
     assert!(errors[0].to_string().starts_with("list:2: the YAML is invalid: "), "{errors:?}");
