@@ -93,27 +93,27 @@ pub(crate) enum Command {
     /// permissions of the provider, time and pulls. Nothing is written.
     Plan(PlanArgs),
 
-    /// Print digest, platforms, signatures and state of an image
-    ///
-    /// Reads the index and the manifest of each platform, which Docker Hub counts as pulls. No layer is read.
-    Inspect(InspectArgs),
-
     /// Check that the images that stacks rely on are still complete
     ///
     /// Checks each tag and digest with its child manifests and layers, the lifecycle policy, the source and
     /// the scan findings. Changes nothing.
     Verify(VerifyArgs),
 
-    /// List the images in files
+    /// Print digest, platforms, signatures and state of an image
     ///
-    /// In CloudFormation templates, these are the properties that contain an image, including short names.
-    /// In all other text files, these are the references with a slash, and a tag or a digest.
-    List(ListArgs),
+    /// Reads the index and the manifest of each platform, which Docker Hub counts as pulls. No layer is read.
+    Inspect(InspectArgs),
 
     /// List the tags of a repository that rules select
     ///
     /// Prints the selected tags, the newest first. Without rules, it prints all tags.
     Tags(TagsArgs),
+
+    /// List the images in files
+    ///
+    /// In CloudFormation templates, these are the properties that contain an image, including short names.
+    /// In all other text files, these are the references with a slash, and a tag or a digest.
+    List(ListArgs),
 
     /// Pin and update image references in files
     ///
@@ -260,6 +260,20 @@ mod tests {
     #[test]
     fn the_argument_parser_is_valid() {
         Args::command().debug_assert();
+    }
+
+    /// The parser of `man` cannot list the commands itself, because it is a part of their parser.
+    #[test]
+    fn man_knows_all_commands_in_their_order() {
+        let all = Args::command();
+        let names = |command: &clap::Command| -> Vec<String> {
+            command.get_subcommands().map(|command| command.get_name().to_owned()).collect()
+        };
+        let man = all.find_subcommand("man").unwrap();
+        let values = man.get_arguments().find(|argument| argument.get_id() == "command").unwrap();
+        let values: Vec<String> =
+            values.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+        assert_eq!(values, names(&all));
     }
 
     #[track_caller]

@@ -28,6 +28,8 @@ pub(crate) struct CompletionsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// Command. Default: the program itself
-    #[arg(value_parser = ["copy", "sync", "import", "inspect", "list", "plan", "tags", "update", "verify", "completions", "man"])]
+    #[arg(value_parser = [
+        "copy", "sync", "import", "plan", "verify", "inspect", "tags", "list", "update", "completions", "man",
+    ])]
     pub(crate) command: Option<String>,
 }
