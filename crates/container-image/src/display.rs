@@ -11,6 +11,14 @@ pub(crate) fn io_error(error: &io::Error) -> String {
     text.rsplit_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
 }
 
+/// Returns the error line for an unreadable file. `what` is its meaning, such as `the list`.
+pub(crate) fn unreadable(what: &str, file: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{what} {} was not found. Correct the path.", path(file)),
+        _ => format!("{what} {} cannot be read: {}. Check the file.", path(file), io_error(error)),
+    }
+}
+
 /// Returns a path with escapes for invisible characters.
 pub(crate) fn path(path: &Path) -> String {
     text::escaped(&path.display().to_string())

@@ -23,7 +23,7 @@ Examples:
 Everything that the list does not express is a note on stderr. Images and rules
 that a list cannot express are comments in the list.
 
-Exit codes: 0 success, 1 failure, 2 invalid usage.";
+Exit codes: 0 success, 1 the list cannot be written, 2 invalid usage or file.";
 
 /// Arguments of `import`.
 #[derive(Debug, Args)]

@@ -33,7 +33,7 @@ Nothing is written. Values that only the deployment knows are not checked.
     "
 
 Exit codes: 0 nothing would fail, 1 a deployment would fail, 2 invalid usage or
-list, 130 interrupted, 143 terminated."
+file, 130 interrupted, 143 terminated."
 );
 
 /// Arguments of `plan`.

@@ -23,8 +23,7 @@ pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
     let Imported { list, notes } = match import::import(&files, args.format) {
         Ok(imported) => imported,
         Err(lines) => {
-            lines.iter().for_each(|line| _ = report::fail(line));
-            return ExitCode::FAILURE;
+            return report::invalid(&lines);
         }
     };
     if verbosity != Verbosity::Quiet {
@@ -34,7 +33,7 @@ pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
     match OutputFile::create(path).and_then(|output| output.write(&list)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report::fail(&format!(
-            "the list {} cannot be written: {}.",
+            "the list {} cannot be written: {}. Correct --output, or the permissions of its folder.",
             display::path(path),
             display::io_error(&error)
         )),
@@ -42,8 +41,6 @@ pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
 }
 
 fn read(argument: &str) -> Result<File, String> {
-    let unreadable =
-        |name: &str, error: &io::Error| format!("{name} cannot be read: {}.", display::io_error(error));
     if argument == STDIN {
         let mut stdin = io::stdin().lock();
         if stdin.is_terminal() {
@@ -53,7 +50,7 @@ fn read(argument: &str) -> Result<File, String> {
         let read = (&mut stdin).take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content);
         let name = "standard input";
         return match read {
-            Err(error) => Err(unreadable(name, &error)),
+            Err(error) => Err(format!("{name} cannot be read: {}.", display::io_error(&error))),
             Ok(length) if length > MAX_FILE_BYTES => {
                 Err(format!("{name} is larger than {} MiB. Split it.", MAX_FILE_BYTES >> 20))
             }
@@ -66,5 +63,7 @@ fn read(argument: &str) -> Result<File, String> {
         return Err(format!("{name} is a folder. Name its files, such as {name}/*.yaml."));
     }
     let content = input_file::read(path, MAX_FILE_BYTES as u64);
-    content.map(|content| File { name: name.clone(), content }).map_err(|error| unreadable(&name, &error))
+    content
+        .map(|content| File { name, content })
+        .map_err(|error| display::unreadable("the file", path, &error))
 }

@@ -113,15 +113,15 @@ async fn errors_name_the_file_and_print_no_list() {
     sandbox.write("main.tf", "containers = [\n");
     sandbox.write("latin1.txt", b"nginx:1\nr\xe9dis\n");
     for (arguments, code, start) in [
-        ("chart/deployment.yaml", 1, "error: chart/deployment.yaml:"),
-        ("main.tf", 1, "error: main.tf:"),
-        ("latin1.txt", 1, "error: latin1.txt:2: the file is not UTF-8 text. Save it as UTF-8.\n"),
+        ("chart/deployment.yaml", 2, "error: chart/deployment.yaml:"),
+        ("main.tf", 2, "error: main.tf:"),
+        ("latin1.txt", 2, "error: latin1.txt:2: the file is not UTF-8 text. Save it as UTF-8.\n"),
         (
             "values.yaml",
-            1,
+            2,
             "error: no image was found in values.yaml. Set --format if it is not recognized.\n",
         ),
-        ("missing.yaml", 2, "error: missing.yaml cannot be read: No such file or directory.\n"),
+        ("missing.yaml", 2, "error: the file missing.yaml was not found. Correct the path.\n"),
         ("chart", 2, "error: chart is a folder. Name its files, such as chart/*.yaml.\n"),
         (
             "values.yaml -o missing/x.yaml --format kubernetes",

@@ -270,7 +270,8 @@ async fn verifies_the_report_of_a_sync() {
 async fn an_invalid_report_is_a_usage_error() {
     let sandbox = Sandbox::start().await;
     let parameters = json!([{"ParameterKey": "Nginx", "ParameterValue": "host/nginx@sha256:1"}]);
-    let cases: [(Value, &str); 4] = [
+    let cases: [(Value, &str); 5] = [
+        (json!({}), "contains no image. "),
         (parameters, "is not a JSON object of sources and URIs: "),
         (json!({"nginx:1": 3}), "is not a JSON object of sources and URIs: "),
         (
@@ -290,7 +291,7 @@ async fn an_invalid_report_is_a_usage_error() {
         );
     }
     let output = sandbox.run("verify gone.json").await;
-    let expected = "error: the report gone.json cannot be read: No such file or directory.\n";
+    let expected = "error: the report gone.json was not found. Correct the path.\n";
     assert_eq!((output.code, output.stderr.as_str()), (Some(2), expected));
     for usage in ["verify", "verify report.json --all", "verify --all --stack a", "verify a --state-table b"]
     {

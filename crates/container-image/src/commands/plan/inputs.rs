@@ -43,6 +43,9 @@ pub(super) fn read(args: &PlanArgs) -> Result<Inputs, Vec<String>> {
     if args.stack.is_some() && (inputs.templates.len(), inputs.images.len()) != (1, 0) && errors.is_empty() {
         errors.push("--stack compares one template. Pass one template and no list.".into());
     }
+    if errors.is_empty() && inputs.templates.is_empty() && inputs.images.is_empty() {
+        errors.push("the lists contain no image. Add a reference.".into());
+    }
     match read_parameters(args, &inputs.templates) {
         Ok(parameters) => inputs.parameters = parameters,
         // The declarations of an unreadable template are unknown.
@@ -55,7 +58,7 @@ pub(super) fn read(args: &PlanArgs) -> Result<Inputs, Vec<String>> {
 fn read_file(args: &PlanArgs, path: &Path, inputs: &mut Inputs) -> Result<(), Vec<String>> {
     let name = display::path(path);
     let content = input_file::read(path, MAX_LIST_BYTES as u64)
-        .map_err(|error| vec![format!("the file {name} cannot be read: {}.", display::io_error(&error))])?;
+        .map_err(|error| vec![display::unreadable("the file", path, &error)])?;
     // A list never contains this key, which is required in a template.
     let text = std::str::from_utf8(&content).ok().filter(|text| text.contains("Resources"));
     let template = match text.map(Template::parse) {

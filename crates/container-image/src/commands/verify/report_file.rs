@@ -22,13 +22,16 @@ const QUOTE_CHARS: usize = 100;
 pub(super) fn read(path: &Path) -> Result<ReliedImages, String> {
     let name = display::path(path);
     let content = input_file::read(path, MAX_REPORT_BYTES)
-        .map_err(|error| format!("the report {name} cannot be read: {}.", display::io_error(&error)))?;
+        .map_err(|error| display::unreadable("the report", path, &error))?;
     let entries: BTreeMap<String, String> = serde_json::from_slice(&content).map_err(|error| {
         format!(
             "the report {name} is not a JSON object of sources and URIs: {}. Write it with sync --report.",
             SanitizedText::new(&error.to_string(), QUOTE_CHARS)
         )
     })?;
+    if entries.is_empty() {
+        return Err(format!("the report {name} contains no image. Write it with sync --report."));
+    }
     let mut images = ReliedImages::default();
     for (source, uri) in &entries {
         let invalid = |value: &str, problem: String| {
