@@ -34,8 +34,8 @@ pub(crate) use plan::plan;
 pub(crate) use usage::{invalid, usage};
 
 use hint::{
-    REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, hint, host_name, is_ca_certificate,
-    login,
+    Names, REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, hint, host_name,
+    is_ca_certificate, login,
 };
 use terminal_line::for_stderr;
 
@@ -219,7 +219,7 @@ pub(crate) fn referrers_warning(outcome: &Outcome) -> Option<String> {
 
 /// Returns the failure with a hint and its code, as one line of limited length.
 fn failure_line(failure: &Failure, options: &ConnectionArgs, source: &str) -> String {
-    let ending = format!("{} ({})", hint(failure, options, source), failure.code());
+    let ending = format!("{} ({})", hint(failure, options, Names::of_source(source)), failure.code());
     let room = MAX_LINE_CHARS.saturating_sub(ending.chars().count() + 1);
     format!("{} {ending}", shortened(failure.summary(), room))
 }

@@ -47,7 +47,7 @@ async fn a_missing_repository_fails_with_the_command_that_creates_it() {
     let output = sandbox.run(COPY).await;
     assert_eq!(output.code, Some(1));
     let hint = "Create it with `aws ecr create-repository --repository-name base/app --region eu-west-1`, or \
-                add --create-repositories. (CI-003)\n";
+                copy with --create-repositories. (CI-003)\n";
     assert!(
         output.stderr.starts_with(&format!("error: Repository {REPOSITORY} was not found: ")),
         "{output:?}"

@@ -1,11 +1,11 @@
 //! Failures of AWS APIs other than ECR: stacks and the state table.
 
-use image_copy::copy::{Failure, Operation, Side};
+use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::registry::Error;
 use image_copy::text::SanitizedText;
 use image_copy_aws::StackError;
 
-use super::hint::hint;
+use super::hint::{Names, hint, proxy_hint};
 use super::{MAX_LINE_CHARS, shortened};
 use crate::args::ConnectionArgs;
 
@@ -44,7 +44,10 @@ fn aws_advice(cause: &Error, options: &ConnectionArgs) -> String {
         subject: String::new(),
         cause: cause.clone(),
     };
-    hint(&failure, options, "the name")
+    match failure.problem() {
+        Problem::Unreachable => format!("Check the Region{}.", proxy_hint(&failure)),
+        _ => hint(&failure, options, Names::of_source("the name")),
+    }
 }
 
 fn line(text: &str, advice: &str) -> String {

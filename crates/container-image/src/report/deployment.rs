@@ -7,27 +7,38 @@ use std::process::ExitCode;
 
 use image_copy::copy::{Failure, Problem, Side};
 use image_copy::oci::{Platform, Reference};
+use image_copy::registry::RateLimit;
 use image_copy::text::escaped_json;
 
 use document::document;
 use summary::Summary;
 
-use super::hint::hint;
+use super::hint::{Names, hint, login};
 use super::sync::sync_hint;
 use super::table::{Table, terminal_columns};
 use super::terminal_line::for_stdout;
 use super::{MAX_LINE_CHARS, byte_size, fail, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::plan::{DeploymentPlan, Event, Finding, Findings, ImagePlan};
-use crate::commands::sync::ChangeKind;
+use crate::commands::sync::{ChangeKind, Image};
 
 /// Room for the location, the resource and the code of a failure, in characters.
 const LOCATION_CHARS: usize = 80;
 
-/// Returns a failure of the engine with one thing to change: a property of a template, or an entry of a list.
-pub(crate) fn plan_failure(failure: &Failure, options: &ConnectionArgs, is_template: bool) -> String {
-    let ending =
-        if is_template { property_hint(failure, options) } else { sync_hint(failure, options, "the list") };
+/// Returns a failure of the engine with one thing to change: an entry of a list, or a property of a template.
+pub(crate) fn plan_failure(
+    failure: &Failure,
+    options: &ConnectionArgs,
+    list_image: Option<&Image>,
+) -> String {
+    let ending = match list_image {
+        // No option of `plan` names a mirror.
+        _ if failure.problem() == Problem::PullLimit => {
+            format!("Retry later, or {}.", login(failure, options))
+        }
+        Some(image) => sync_hint(failure, options, image),
+        None => property_hint(failure, options),
+    };
     let room = MAX_LINE_CHARS.saturating_sub(LOCATION_CHARS + ending.chars().count());
     format!("{} {ending}", shortened(failure.summary(), room))
 }
@@ -43,7 +54,7 @@ fn property_hint(failure: &Failure, options: &ConnectionArgs) -> String {
         }
         (Problem::TagImmutable, _) => "Set another Tag, or make the repository's tags mutable.".into(),
         (Problem::NoPlatform, _) => "Change Platform, or choose a tag with this platform.".into(),
-        _ => hint(failure, options, "ImageReference"),
+        _ => hint(failure, options, Names { source: "ImageReference", destination: "RepositoryArn" }),
     }
 }
 
@@ -75,7 +86,11 @@ fn text(plan: &DeploymentPlan, code: u8) -> String {
     let mut rows = if plan.images.is_empty() { Vec::new() } else { table.lines(columns) }.into_iter();
     let header = rows.next();
     let failures = plan.failures().map(|finding| format!("! {}", failure_line(finding)));
-    let meaning = if code == 0 { "nothing would fail" } else { "the deployment would fail" };
+    let meaning = match (code, plan.not_checked().next()) {
+        (0, None) => "nothing would fail",
+        (0, Some(_)) => "no failure was found, but not everything was checked",
+        _ => "the deployment would fail",
+    };
     let lines = failures
         .chain(plan.images.iter().filter_map(clean_up_line))
         .chain(not_checked_lines(plan))
@@ -105,7 +120,7 @@ fn row(image: &ImagePlan) -> [String; 7] {
 /// Returns the symbol and the word of an image. With a deployed stack, this is its event.
 fn state(image: &ImagePlan) -> (&'static str, &'static str) {
     match &image.event {
-        _ if image.fails() => return ("!", "fails"),
+        _ if image.fails() => return ("!", "failed"),
         Some(Event::New) => return ("+", "new"),
         Some(Event::InPlace) => return ("~", "in place"),
         Some(Event::Replaced { .. }) => return ("~", "replaced"),
@@ -117,8 +132,8 @@ fn state(image: &ImagePlan) -> (&'static str, &'static str) {
         None => ("?", "unknown"),
         Some(ChangeKind::Unchanged) => ("=", "unchanged"),
         Some(ChangeKind::New) => ("+", "new"),
-        Some(ChangeKind::Moved { .. }) => ("~", "moves"),
-        Some(ChangeKind::Repaired) => ("~", "repairs"),
+        Some(ChangeKind::Moved { .. }) => ("~", "moved"),
+        Some(ChangeKind::Repaired) => ("~", "repaired"),
     }
 }
 
@@ -195,7 +210,7 @@ fn summary_line(plan: &DeploymentPlan) -> String {
     let summary = Summary::of(plan);
     let images = if summary.images == 1 { "1 image".into() } else { format!("{} images", summary.images) };
     let mut line =
-        format!("{images}: {} unchanged, {} new, {} moved", summary.unchanged, summary.new, summary.moved);
+        format!("{images}: {} new, {} moved, {} unchanged", summary.new, summary.moved, summary.unchanged);
     line += &format!(", {} failed", summary.failed);
     if summary.deleted > 0 {
         line += &format!(", {} deleted", summary.deleted);
@@ -209,10 +224,15 @@ fn summary_line(plan: &DeploymentPlan) -> String {
 /// The copy reads the same manifests as the plan.
 fn pulls_line(plan: &DeploymentPlan) -> Option<String> {
     let pulls: u64 = plan.images.iter().map(|image| image.pulls).sum();
-    let limits = plan.images.iter().filter_map(|image| image.rate_limit.as_ref());
-    let limit = limits.filter(|limit| limit.remaining.is_some()).min_by_key(|limit| limit.remaining)?;
+    let limit = rate_limit(plan)?;
     let needed = if pulls == 1 { "1 pull needed".into() } else { format!("{pulls} pulls needed") };
     Some(format!("Docker Hub: {needed}, {limit}"))
+}
+
+/// Returns the limit with the fewest remaining pulls.
+fn rate_limit(plan: &DeploymentPlan) -> Option<&RateLimit> {
+    let limits = plan.images.iter().filter_map(|image| image.rate_limit.as_ref());
+    limits.filter(|limit| limit.remaining.is_some()).min_by_key(|limit| limit.remaining)
 }
 
 impl DeploymentPlan {

@@ -10,17 +10,31 @@ use super::missing_repository;
 use crate::args::ConnectionArgs;
 use crate::{auth_files, child_process};
 
-/// Returns one thing to change. `source` is the argument with the source's name. The match is exhaustive, so that
-/// a new problem needs a hint.
-pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) -> String {
+/// Names of the arguments, properties or files that a user can change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) source: &'a str,
+    pub(super) destination: &'a str,
+}
+
+impl<'a> Names<'a> {
+    /// Names of a command with the option `--to`, or without a destination.
+    pub(super) fn of_source(source: &'a str) -> Self {
+        Self { source, destination: "--to" }
+    }
+}
+
+/// Returns one thing to change. The match is exhaustive, so that a new problem needs a hint.
+pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, names: Names<'_>) -> String {
     if let Some(hint) = missing_repository::hint(failure, &profile_option(options)) {
         return hint;
     }
     let side = failure.side();
     let host = host(failure);
+    let Names { source, destination } = names;
     let argument = match side {
         Side::Source => source,
-        Side::Destination => "--to",
+        Side::Destination => destination,
     };
     match failure.problem() {
         Problem::Missing if failure.concerns_image_content() => {
@@ -36,9 +50,9 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) ->
             format!("Check the repository, the tag and the digest in {source}.")
         }
         Problem::Missing if failure.is_missing_repository() => {
-            "Create the repository, or correct --to.".into()
+            format!("Create the repository, or correct {destination}.")
         }
-        Problem::Missing => rejected(side, failure.operation(), source),
+        Problem::Missing => rejected(side, failure.operation(), names),
         Problem::CredentialsRequired => format!(
             "Check {argument} (many registries return this for a missing repository), or {}.", login(failure, options)
         ),
@@ -49,7 +63,9 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) ->
         }
         Problem::AccessDenied => match side {
             Side::Source => format!("Check the repository in {source}, or use credentials with pull access."),
-            Side::Destination => "Use credentials with push access, or check the repository in --to.".into(),
+            Side::Destination => {
+                format!("Use credentials with push access, or check the repository in {destination}.")
+            }
         },
         Problem::CredentialsUnavailable => credentials_unavailable(failure, options),
         Problem::PullLimit => pull_limit(failure, options),
@@ -58,7 +74,7 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) ->
             format!("Check the proxy and its connection to the host, or add the host in {argument} to NO_PROXY.")
         }
         Problem::Unreachable => {
-            format!("Check the host in {argument}. If the network requires a proxy, set HTTPS_PROXY.")
+            format!("Check the host in {argument}{}.", proxy_hint(failure))
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected => certificate_rejected(failure, options),
@@ -74,14 +90,26 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, source: &str) ->
         Problem::ForbiddenAddress => {
             "The registry's operator must configure an address that other networks can reach. For a registry on this machine, use localhost, or add its name to --plain-http.".into()
         }
-        Problem::Rejected => rejected(side, failure.operation(), source),
+        Problem::Rejected => rejected(side, failure.operation(), names),
         Problem::NoPlatform => "Change --platform, or choose a tag with this platform.".into(),
-        Problem::TagImmutable => "Choose a new tag in --to, or make the repository's tags mutable.".into(),
+        Problem::TagImmutable => {
+            format!("Choose a new tag in {destination}, or make the repository's tags mutable.")
+        }
         Problem::NotStorable => "Choose another tag, or copy one --platform.".into(),
         Problem::ImageLimitExceeded => format!("Use the digest of one image in {source}."),
         Problem::ForeignLayer => {
             "Exclude Windows with --platform, or choose a tag built since 2023.".into()
         }
+    }
+}
+
+/// The AWS SDK does not report that a proxy failed, but the client of registries does.
+pub(super) fn proxy_hint(failure: &Failure) -> &'static str {
+    let is_call = is_aws(failure) || host_name(failure) == Some("");
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match is_call && ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().any(is_set) {
+        true => ", and the proxy in HTTPS_PROXY",
+        false => ". If the network requires a proxy, set HTTPS_PROXY",
     }
 }
 
@@ -93,13 +121,15 @@ fn pull_limit(failure: &Failure, options: &ConnectionArgs) -> String {
     format!("Read from a mirror (--mirror{mirror}), retry later, or {}.", login(failure, options))
 }
 
-fn rejected(side: Side, operation: Option<Operation>, source: &str) -> String {
+fn rejected(side: Side, operation: Option<Operation>, names: Names<'_>) -> String {
+    let Names { source, destination } = names;
     match (side, operation) {
         (Side::Destination, Some(Operation::WriteManifest | Operation::WriteTag)) => {
-            "The registry may not support this kind of image. Try one --platform, or another tag in --to."
-                .into()
+            format!(
+                "The registry may not support this kind of image. Try one --platform, or another tag in {destination}."
+            )
         }
-        (Side::Destination, _) => "Check that the repository in --to accepts pushes.".into(),
+        (Side::Destination, _) => format!("Check that the repository in {destination} accepts pushes."),
         (Side::Source, _) => format!("Check {source}, and that its registry allows pulls."),
     }
 }

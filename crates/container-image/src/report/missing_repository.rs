@@ -27,7 +27,7 @@ pub(super) fn hint(failure: &Failure, profile: &str) -> Option<String> {
             ))
         }
         _ if failure.is_missing_repository() => create_command(subject, profile)
-            .map(|command| format!("Create it with `{command}`, or add --create-repositories.")),
+            .map(|command| format!("Create it with `{command}`, or copy with --create-repositories.")),
         _ => None,
     }
 }

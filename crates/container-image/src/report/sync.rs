@@ -11,11 +11,11 @@ use image_copy::copy::{Failure, Problem};
 use image_copy::oci::{Platform, Registry};
 use image_copy::text::escaped_json;
 
-use super::hint::hint;
+use super::hint::{Names, hint};
 use super::terminal_line::for_stdout;
 use super::{MAX_LINE_CHARS, byte_size, details, fail, print, print_message, seconds, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
-use crate::commands::sync::{ChangeKind, ImageResult, Totals};
+use crate::commands::sync::{ChangeKind, Image, ImageResult, Totals};
 use crate::creation::CreatedRepository;
 
 /// Maximum number of platforms in a line.
@@ -149,7 +149,8 @@ impl<'a> SyncReport<'a> {
         if self.is_json {
             self.print(&escaped_json(&format!("{:#}", document::document(self, summary))));
         } else if self.verbosity != Verbosity::Quiet {
-            self.print(&self.summary_text(summary));
+            let lines: Vec<String> = self.summary_text(summary).lines().map(for_stdout).collect();
+            self.print(&lines.join("\n"));
         }
         self.is_printed
     }
@@ -244,23 +245,23 @@ fn failure_text(result: &ImageResult<'_>, failure: &Failure, options: &Connectio
         location if location.is_empty() => String::new(),
         location => format!("{location}: "),
     };
-    let ending = format!("{} ({})", sync_hint(failure, options, source_name(result)), failure.code());
+    let ending = format!("{} ({})", sync_hint(failure, options, result.image), failure.code());
     let room = MAX_LINE_CHARS.saturating_sub(location.chars().count() + ending.chars().count() + 1);
     format!("{location}{} {ending}", shortened(failure.summary(), room))
 }
 
-fn source_name(result: &ImageResult<'_>) -> &'static str {
-    if result.image.origin.is_some() { "the list" } else { "the reference" }
-}
-
-/// Returns one thing to change. `source` is the name of the argument or file with the image.
-pub(super) fn sync_hint(failure: &Failure, options: &ConnectionArgs, source: &str) -> String {
+/// Returns one thing to change.
+pub(super) fn sync_hint(failure: &Failure, options: &ConnectionArgs, image: &Image) -> String {
+    let names = Names {
+        source: if image.origin.is_some() { "the list" } else { "the reference" },
+        destination: if image.has_complete_destination { "the list" } else { "--to" },
+    };
     match failure.problem() {
         Problem::TagImmutable => {
             "Remove the image from the list, or make the repository's tags mutable.".into()
         }
         Problem::NoPlatform => "Change the platform, or choose a tag with this platform.".into(),
-        _ => hint(failure, options, source),
+        _ => hint(failure, options, names),
     }
 }
 

@@ -6,6 +6,7 @@ use image_copy::copy::{Failure, Problem};
 use image_copy::http::{self, ErrorKind};
 use image_copy::registry::Error;
 
+use super::hint::proxy_hint;
 use super::{
     MAX_LINE_CHARS, REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, details, fail,
     host_name, is_ca_certificate, login, shortened,
@@ -121,7 +122,7 @@ fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
             "Check the proxy and its connection to the host, or add the host to NO_PROXY.".into()
         }
         Problem::Unreachable => {
-            "Check the host. If the network requires a proxy, set HTTPS_PROXY.".into()
+            format!("Check the host{}.", proxy_hint(failure))
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected if options.plain_http.is_empty() => {

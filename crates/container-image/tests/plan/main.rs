@@ -117,7 +117,7 @@ async fn unchanged_and_moved_tags_are_sound() {
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stdout.contains("= Image    unchanged acme/app:1"), "{output:?}");
     assert!(
-        output.stdout.contains("1 image: 1 unchanged, 0 new, 0 moved, 0 failed; 0 bytes to copy"),
+        output.stdout.contains("1 image: 0 new, 0 moved, 1 unchanged, 0 failed; 0 bytes to copy"),
         "{output:?}"
     );
     repository.put_image(Some("1"), &image(2));
@@ -269,7 +269,11 @@ async fn lists_are_planned_too() {
     let output = sandbox.run("plan images.txt").await;
     assert_eq!(output.code, Some(2), "{output:?}");
     let output = sandbox.run("plan gone.yaml").await;
-    assert_eq!(output.stderr, "error: the file gone.yaml cannot be read: No such file or directory.\n");
+    assert_eq!(output.stderr, "error: the file gone.yaml was not found. Correct the path.\n");
+    sandbox.write("empty.txt", "# nothing\n");
+    let output = sandbox.run("plan empty.txt").await;
+    let expected = "error: the lists contain no image. Add a reference.\n";
+    assert_eq!((output.code, output.stderr.as_str()), (Some(2), expected));
 }
 
 /// The only errors of the samples are parameters without a default.
@@ -286,7 +290,7 @@ async fn all_samples_can_be_evaluated() {
         let output = sandbox.run_with(&["plan", "--json", file.to_str().unwrap()]).await;
         let document: Value = serde_json::from_str(&output.stdout).unwrap();
         let errors = document["failures"].as_array().unwrap().iter();
-        let texts: Vec<&str> = errors.map(|error| error["text"].as_str().unwrap()).collect();
+        let texts: Vec<&str> = errors.map(|error| error["message"].as_str().unwrap()).collect();
         let unexpected: Vec<&&str> =
             texts.iter().filter(|text| !text.contains(" has no value. Pass --parameter ")).collect();
         assert!(unexpected.is_empty(), "{}: {unexpected:?}", file.display());

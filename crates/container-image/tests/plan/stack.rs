@@ -59,7 +59,7 @@ async fn another_tag_is_a_replacement_and_the_same_tag_is_not() {
     let output = plan(&sandbox, &kept, "--stack shop --parameter Tag=2 --json").await;
     let document: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(document["images"][0]["event"], "replaced");
-    assert_eq!(document["images"][0]["previous"], URI);
+    assert_eq!(document["images"][0]["previous_destination"], URI);
     let output = plan(&sandbox, &kept, "--stack shop --parameter Tag=2").await;
     assert!(output.stdout.contains(&format!("{URI} is kept")), "{output:?}");
     let same_tag = format!("{}      Tag: '1'\n", with_parameter());
@@ -103,7 +103,7 @@ async fn a_missing_stack_is_an_error() {
     let output = plan(&sandbox, &with_parameter(), "--stack gone").await;
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
     assert!(output.stderr.starts_with("error: stack gone in eu-west-1 could not be read: "), "{output:?}");
-    assert!(output.stderr.ends_with("Check --stack, --region and the AWS credentials.\n"), "{output:?}");
+    assert!(output.stderr.ends_with("Check the name, or pass its --region.\n"), "{output:?}");
     sandbox.write("second.yaml", with_parameter());
     let output = sandbox.run("plan template.yaml second.yaml --stack shop").await;
     assert_eq!(output.code, Some(2), "{output:?}");

@@ -30,7 +30,7 @@ async fn prints_json_and_writes_reports() {
     );
     assert_eq!(images[0]["platforms"], json!(["linux/amd64", "linux/arm64"]));
     assert_eq!((&images[2]["status"], &images[2]["code"]), (&"failed".into(), &"CI-004".into()));
-    assert_eq!((&images[2]["list"], &images[2]["line"]), (&"images.txt".into(), &3.into()));
+    assert_eq!((&images[2]["path"], &images[2]["line"]), (&"images.txt".into(), &3.into()));
     let summary = &found["summary"];
     for (key, expected) in
         [("images", 3), ("new", 2), ("moved", 0), ("unchanged", 0), ("failed", 1), ("exit_code", 1)]
@@ -53,6 +53,19 @@ async fn prints_json_and_writes_reports() {
     assert_eq!(output.code, Some(2), "{output:?}");
     let expected = "error: --report: Nginx would name both MIRROR/nginx:1 and MIRROR/nginx:2. ";
     assert!(output.stderr.replace(&sandbox.host, "MIRROR").starts_with(expected), "{output:?}");
+}
+
+/// A complete destination in a list does not come from `--to`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hint_about_a_destination_names_its_origin() {
+    let sandbox = Mirror::start().await;
+    sandbox.publish("ghcr.io/acme/app:1", 1);
+    sandbox
+        .write("images.yaml", "images:\n- {source: 'ghcr.io/acme/app:1', repository: 'localhost:1/app'}\n");
+    let complete = sandbox.run("sync images.yaml").await;
+    assert!(complete.stdout.contains(" Check the host in the list. "), "{complete:?}");
+    let below = sandbox.run("sync ghcr.io/acme/app:1 --to localhost:1").await;
+    assert!(below.stdout.contains(" Check the host in --to. "), "{below:?}");
 }
 
 /// The pull limit of one registry does not affect images of others, or unchanged images.

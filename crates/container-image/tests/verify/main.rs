@@ -93,22 +93,21 @@ pub(crate) fn document(output: &RunOutput) -> Value {
 pub(crate) fn states(document: &Value) -> Vec<String> {
     let images = document["images"].as_array().unwrap().iter();
     let line = |image: &Value| {
-        let name = image["image"].as_str().unwrap();
+        let name = image["reference"].as_str().unwrap();
         format!(
             "{} {}",
-            image["state"].as_str().unwrap(),
+            image["status"].as_str().unwrap(),
             name.strip_prefix(&format!("{HOST}/")).unwrap_or(name)
         )
     };
     images.map(line).collect()
 }
 
-/// Returns all problems as `problem. advice`.
+/// Returns the messages of all problems.
 pub(crate) fn problems(document: &Value) -> Vec<String> {
     let images = document["images"].as_array().unwrap().iter();
     let problems = images.flat_map(|image| image["problems"].as_array().unwrap());
-    let text = |problem: &Value, key: &str| problem[key].as_str().unwrap().to_owned();
-    problems.map(|problem| format!("{}. {}", text(problem, "problem"), text(problem, "advice"))).collect()
+    problems.map(|problem| problem["message"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Returns `sha256:` and 12 digits.
@@ -170,7 +169,7 @@ async fn finds_a_tag_that_somebody_moved() {
         "the tag names {}, but ROOT was copied. Change Refresh of python1 in stack images.",
         short(other.digest())
     );
-    check(|account, _| account.python.put_image(Some("1"), &other), "at risk", &problem).await;
+    check(|account, _| account.python.put_image(Some("1"), &other), "at_risk", &problem).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +205,7 @@ async fn finds_a_lifecycle_rule_that_is_about_to_expire_an_image() {
             "action": {"type": "expire"}});
         account.set_lifecycle_policy("base/python", &rule);
     };
-    check(expire, "at risk", problem).await;
+    check(expire, "at_risk", problem).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,8 +238,9 @@ async fn prints_the_findings_of_the_worst_platform() {
                 base/redis:7   no findings\n";
     assert!(output.stdout.contains(rows), "{output:?}");
     let (_, document) = account.verify_json().await;
-    let expected = json!({"critical": 2, "low": 4, "medium": 1, "platform": "linux/arm64"});
+    let expected = json!({"critical": 2, "low": 4, "medium": 1});
     assert_eq!(document["images"][0]["findings"], expected);
+    assert_eq!(document["images"][0]["findings_platform"], "linux/arm64");
     assert_eq!(document["images"][1]["findings"], Value::Null);
 }
 

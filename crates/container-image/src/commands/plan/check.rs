@@ -37,7 +37,7 @@ impl Checker<'_> {
         let destination = self.connection.destination(&image.request.destination).await;
         let repository = image.request.source.repository.clone();
         let source = Source::from(self.connection.client.repository(repository, None));
-        self.copy(&mut plan, &image.request, &source, destination, line).await;
+        self.copy(&mut plan, &image.request, &source, destination, Some(image)).await;
         plan
     }
 
@@ -104,7 +104,7 @@ impl Checker<'_> {
         let client = &access.client;
         let source = Source::with_mirrors(client, request.source.repository.clone(), None, mirrors);
         let before = plan.findings.failures.len();
-        self.copy(plan, &request, &source, destination, line).await;
+        self.copy(plan, &request, &source, destination, None).await;
         if access.is_uncertain {
             excuse_credentials(plan, before);
         }
@@ -128,18 +128,18 @@ impl Checker<'_> {
         request: &Request,
         source: &Source,
         destination: Destination,
-        line: usize,
+        list_image: Option<&Image>,
     ) {
         let mut result = planned(request, source, destination).await;
         if let Err(failure) = &result
             && failure.side() == Side::Destination
         {
-            self.add_failure(plan, failure, line);
+            self.add_failure(plan, failure, list_image);
             result = planned(request, source, self.new_destination(&request.destination)).await;
         }
         match result {
             Ok(change) => plan.change = Some(change),
-            Err(failure) => self.add_failure(plan, &failure, line),
+            Err(failure) => self.add_failure(plan, &failure, list_image),
         }
         let usage = source.upstream().usage();
         if request.source.repository.registry().is_docker_hub() {
@@ -148,11 +148,11 @@ impl Checker<'_> {
         }
     }
 
-    fn add_failure(&self, plan: &mut ImagePlan, failure: &Failure, line: usize) {
-        let text = plan_failure(failure, self.options, plan.resource.is_some());
+    fn add_failure(&self, plan: &mut ImagePlan, failure: &Failure, list_image: Option<&Image>) {
+        let text = plan_failure(failure, self.options, list_image);
         match is_about_this_machine(failure) {
-            true => plan.not_checked(line, text),
-            false => plan.fail(line, text, failure.code()),
+            true => plan.not_checked(plan.line, text),
+            false => plan.fail(plan.line, text, failure.code()),
         }
     }
 }

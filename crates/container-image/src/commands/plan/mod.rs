@@ -24,6 +24,7 @@ use image_copy_aws::Partition;
 
 use crate::args::{PlanArgs, Verbosity};
 use crate::connection::Connection;
+use crate::report::aws_failure::stack_failure;
 use crate::report::{self, deployment};
 use crate::signals::wait_for_signal;
 use crate::template::{self, Resources};
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: &PlanArgs, verbosity: Verbosity) -> ExitCode {
     };
     let plan = tokio::select! {
         plan = plan(args, &inputs, &connection, &region) => plan,
-        signal = wait_for_signal() => return report::interrupted(signal, "nothing was written"),
+        signal = wait_for_signal() => return report::interrupted(signal, "nothing was changed"),
     };
     match plan {
         Ok(plan) => deployment::print(&plan, args.json, verbosity),
@@ -107,7 +108,7 @@ async fn plan(
     let deployed = match &args.stack {
         Some(name) => {
             let read = Deployed::read(&connection.aws_clients().await, name, &values).await;
-            Some(read.map_err(|error| format!("{error}. Check --stack, --region and the AWS credentials."))?)
+            Some(read.map_err(|error| stack_failure(&error, &args.connection))?)
         }
         None => None,
     };

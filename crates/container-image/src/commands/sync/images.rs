@@ -27,6 +27,8 @@ pub(crate) struct Image {
     pub(crate) request: Request,
     /// Name of the list and line. `None` for an argument.
     pub(crate) origin: Option<(String, usize)>,
+    /// True if the list contains the registry of the destination.
+    pub(crate) has_complete_destination: bool,
 }
 
 impl Image {
@@ -122,7 +124,7 @@ fn read_argument(argument: &str) -> Result<(Option<String>, Vec<Entry>), Vec<Str
         let name = display::path(path);
         let content = input_file::read(path, MAX_LIST_BYTES as u64);
         let content = content.map_err(|error| match path.is_file() {
-            true => unreadable(&name, &error),
+            true => vec![display::unreadable("the list", path, &error)],
             // For example, a process substitution of a shell.
             false => vec![format!("the list {name} is not a regular file. Pass - and use standard input.")],
         })?;
@@ -144,11 +146,8 @@ fn read_stdin() -> Result<Vec<u8>, Vec<String>> {
     let mut content = Vec::new();
     // One byte more than allowed, so that the parser reports the size.
     let read = io::stdin().lock().take(MAX_LIST_BYTES as u64 + 1).read_to_end(&mut content);
-    read.map(|_| content).map_err(|error| unreadable("standard input", &error))
-}
-
-fn unreadable(name: &str, error: &io::Error) -> Vec<String> {
-    vec![format!("the list {name} cannot be read: {}.", display::io_error(error))]
+    let unreadable = |error| vec![format!("standard input cannot be read: {}.", display::io_error(&error))];
+    read.map(|_| content).map_err(unreadable)
 }
 
 fn entries(name: String, content: &[u8]) -> Result<(Option<String>, Vec<Entry>), Vec<String>> {
@@ -170,6 +169,7 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
             "credentials is only for the provider's function. Remove it, and log in to the registry.";
         return Err(located(problem.into()));
     }
+    let has_complete_destination = entry.destination(None).is_ok();
     let destination = entry.destination(options.to).map_err(|problem| {
         let hint = if options.to.is_some() { "Change --to or the list" } else { "Add --to" };
         located(format!("{problem}. {hint}."))
@@ -182,7 +182,7 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
         earlier_copies: Vec::new(),
         include_referrers: options.include_referrers,
     };
-    Ok(Image { request, origin: list.map(|list| (list.to_owned(), line)) })
+    Ok(Image { request, origin: list.map(|list| (list.to_owned(), line)), has_complete_destination })
 }
 
 /// Removes repeated images. Adds an error for each image whose destination another image has.

@@ -50,6 +50,16 @@ pub(crate) enum ChangeKind {
     Repaired,
 }
 
+impl ChangeKind {
+    /// Returns the digest that the tag named before.
+    pub(crate) fn previous(&self) -> Option<&Digest> {
+        match self {
+            Self::Moved { from } => Some(from),
+            Self::Unchanged | Self::New | Self::Repaired => None,
+        }
+    }
+}
+
 impl Change {
     pub(crate) fn of_plan(plan: &Plan) -> Self {
         let progress = &plan.progress;

@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &VerifyArgs, verbosity: Verbosity) -> ExitCode {
     };
     let verified = tokio::select! {
         verified = verifying => verified,
-        signal = wait_for_signal() => return report::interrupted(signal, "the images were not verified"),
+        signal = wait_for_signal() => return report::interrupted(signal, "nothing was changed"),
     };
     match verified {
         Ok((results, notes)) => VerifyReport { results: &results, notes: &notes, options: &args.connection }

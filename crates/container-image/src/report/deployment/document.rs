@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::state;
 use super::summary::Summary;
+use super::{rate_limit, state};
 use crate::commands::plan::{DeploymentPlan, Event, Finding, ImagePlan};
 
 /// Returns an object for each image, the other findings and a summary.
@@ -16,14 +16,15 @@ pub(super) fn document(plan: &DeploymentPlan, code: u8) -> Value {
         "not_checked": values(&plan.others.not_checked),
         "summary": {
             "images": summary.images,
-            "unchanged": summary.unchanged,
             "new": summary.new,
             "moved": summary.moved,
+            "unchanged": summary.unchanged,
             "failed": summary.failed,
             "deleted": summary.deleted,
             "unknown": summary.unknown,
             "bytes": summary.bytes,
             "pulls": pulls,
+            "pulls_left": rate_limit(plan).and_then(|limit| limit.remaining),
             "exit_code": code,
         },
     })
@@ -32,25 +33,23 @@ pub(super) fn document(plan: &DeploymentPlan, code: u8) -> Value {
 fn image_value(image: &ImagePlan) -> Value {
     let change = image.change.as_ref();
     json!({
-        "file": image.file,
+        "path": image.file,
         "line": image.line,
         "resource": image.resource,
         "status": match state(image).1 {
-            "fails" => "failed",
-            "moves" => "moved",
-            "repairs" => "repaired",
             "in place" => "updated",
             "no event" => "unchanged",
             other => other,
         },
         "event": image.event.as_ref().map(event_name),
-        "previous": match &image.event {
+        "previous_destination": match &image.event {
             Some(Event::Replaced { previous, .. } | Event::Deleted { previous, .. }) => Some(previous),
             _ => None,
         },
         "source": image.source.as_ref().map(ToString::to_string),
         "destination": image.destination,
         "digest": change.map(|change| change.digest.to_string()),
+        "previous_digest": change.and_then(|change| change.kind.previous()).map(ToString::to_string),
         "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "size": change.and_then(|change| change.size),
         "bytes": change.map(|change| change.bytes),
@@ -64,9 +63,9 @@ fn image_value(image: &ImagePlan) -> Value {
 fn event_name(event: &Event) -> &'static str {
     match event {
         Event::New => "new",
-        Event::InPlace => "updated_in_place",
+        Event::InPlace => "in_place",
         Event::Replaced { .. } => "replaced",
-        Event::None => "none",
+        Event::None => "no_event",
         Event::Deleted { .. } => "deleted",
         Event::Unknown => "unknown",
     }
@@ -75,10 +74,10 @@ fn event_name(event: &Event) -> &'static str {
 fn values(findings: &[Finding]) -> Vec<Value> {
     let value = |finding: &Finding| {
         json!({
-            "file": finding.file,
+            "path": finding.file,
             "line": finding.line,
             "resource": finding.resource,
-            "text": finding.text,
+            "message": finding.text,
             "code": finding.code,
         })
     };

@@ -21,7 +21,7 @@ impl Summary {
         let mut summary = Self { images: plan.images.len(), ..Self::default() };
         for image in &plan.images {
             let count = match state(image).1 {
-                "fails" => &mut summary.failed,
+                "failed" => &mut summary.failed,
                 "unknown" => &mut summary.unknown,
                 "unchanged" | "no event" => &mut summary.unchanged,
                 "new" => &mut summary.new,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_copy_aws::{Encryption, TagMutability};
 use serde_json::{Value, json};
 
-use super::{SyncReport, SyncSummary, source_name, sync_hint};
+use super::{SyncReport, SyncSummary, sync_hint};
 use crate::args::ConnectionArgs;
 use crate::commands::sync::{ChangeKind, ImageResult, Totals};
 use crate::creation::CreatedRepository;
@@ -35,44 +35,34 @@ pub(super) fn document(report: &SyncReport<'_>, summary: &SyncSummary) -> Value 
 
 fn value(result: &ImageResult<'_>, options: &ConnectionArgs) -> Value {
     let request = &result.image.request;
-    let (list, line) = result.image.origin.clone().unzip();
-    let mut value = json!({
+    let (path, line) = result.image.origin.clone().unzip();
+    let change = result.change.as_ref().ok();
+    let failure = result.change.as_ref().err();
+    json!({
         "source": request.source.to_string(),
         "destination": request.destination_name(),
-        "list": list,
+        "path": path,
         "line": line,
+        "status": match change.map(|change| &change.kind) {
+            Some(ChangeKind::Unchanged) => "unchanged",
+            Some(ChangeKind::New) => "new",
+            Some(ChangeKind::Moved { .. }) => "moved",
+            Some(ChangeKind::Repaired) => "repaired",
+            None => "failed",
+        },
+        "digest": change.map(|change| change.digest.to_string()),
+        "uri": change.map(|change| request.destination.with_digest(change.digest.clone()).to_string()),
+        "previous_digest": change.and_then(|change| change.kind.previous()).map(ToString::to_string),
+        "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "size": change.and_then(|change| change.size),
+        "bytes": change.map(|change| change.bytes),
         "seconds": rounded(result.elapsed),
         "pulls": result.pulls,
-    });
-    let more = match &result.change {
-        Ok(change) => json!({
-            "status": match change.kind {
-                ChangeKind::Unchanged => "unchanged",
-                ChangeKind::New => "new",
-                ChangeKind::Moved { .. } => "moved",
-                ChangeKind::Repaired => "repaired",
-            },
-            "digest": change.digest.to_string(),
-            "uri": request.destination.with_digest(change.digest.clone()).to_string(),
-            "previous_digest": match &change.kind {
-                ChangeKind::Moved { from } => Some(from.to_string()),
-                _ => None,
-            },
-            "platforms": change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "size": change.size,
-            "bytes": change.bytes,
-            "warning": change.warning,
-        }),
-        Err(failure) => json!({
-            "status": "failed",
-            "error": format!("{} {}", failure.summary(), sync_hint(failure, options, source_name(result))),
-            "code": failure.code(),
-        }),
-    };
-    if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
-        value.extend(more);
-    }
-    value
+        "warning": change.and_then(|change| change.warning.clone()),
+        "message": failure
+            .map(|failure| format!("{} {}", failure.summary(), sync_hint(failure, options, result.image))),
+        "code": failure.map(|failure| failure.code()),
+    })
 }
 
 /// Returns a created repository with its settings.

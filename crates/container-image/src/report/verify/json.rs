@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{problems, word};
-use crate::commands::verify::{Findings, ImageResult, Totals};
+use crate::commands::verify::{Findings, ImageResult, ImageState, Totals};
+use crate::report::inspect::severity_name;
 
 pub(super) fn document(results: &[ImageResult], notes: &[String], totals: &Totals, code: u8) -> Value {
     let images: Vec<Value> = results.iter().map(image).collect();
@@ -28,8 +29,8 @@ fn image(result: &ImageResult) -> Value {
         .problems
         .iter()
         .map(|problem| {
-            let text = problems::text(result, &problem.kind);
-            json!({"state": word(problem.kind.state()), "problem": text, "advice": problems::advice(problem)})
+            let message = format!("{}. {}", problems::text(result, &problem.kind), problems::advice(problem));
+            json!({"status": json_word(problem.kind.state()), "message": message})
         })
         .collect();
     let owners: Vec<String> =
@@ -41,24 +42,23 @@ fn image(result: &ImageResult) -> Value {
         .filter_map(|copy| Some(copy.source.as_ref()?.reference.to_string()))
         .collect();
     json!({
-        "image": result.image.name.to_string(),
-        "state": word(result.state),
+        "reference": result.image.name.to_string(),
+        "status": json_word(result.state),
         "digest": result.digest.as_ref().map(ToString::to_string),
         "owners": owners,
         "sources": sources,
         "problems": problems,
         "findings": result.findings.as_ref().map(findings),
+        "findings_platform": result.findings.as_ref().and_then(|found| Some(found.platform.as_ref()?.to_string())),
     })
 }
 
+/// Returns the word of the table as a name, such as `at_risk`.
+fn json_word(state: ImageState) -> String {
+    word(state).replace(' ', "_")
+}
+
 fn findings(found: &Findings) -> Value {
-    let mut value: Value = found
-        .counts
-        .iter()
-        .map(|(severity, count)| (format!("{severity:?}").to_lowercase(), json!(count)))
-        .collect();
-    if let Some(platform) = &found.platform {
-        value["platform"] = json!(platform.to_string());
-    }
-    value
+    let counts = found.counts.iter();
+    counts.map(|(severity, count)| (severity_name(*severity).to_owned(), json!(count))).collect()
 }

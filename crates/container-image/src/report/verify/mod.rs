@@ -78,7 +78,8 @@ impl VerifyReport<'_> {
             print_message(&format!("note: {note}"));
         }
         let summary = summary(totals, self.results.len());
-        print(&format!("{summary}\nexit code {code}: {}", code_meaning(totals)), "")
+        let meaning = format!("exit code {code}: {}", code_meaning(totals, self.results.len()));
+        print(&format!("{}\n{}", for_stdout(&summary), for_stdout(&meaning)), "")
     }
 
     fn notes(&self) -> Vec<String> {
@@ -169,8 +170,9 @@ fn summary(totals: &Totals, images: usize) -> String {
     )
 }
 
-fn code_meaning(totals: &Totals) -> String {
+fn code_meaning(totals: &Totals, images: usize) -> String {
     match totals.failures() {
+        0 if images == 0 => "no images were found".into(),
         0 => "all images are complete".into(),
         1 => "1 image has a problem".into(),
         several => format!("{several} images have a problem"),

@@ -5,7 +5,7 @@ use image_copy::registry::Error;
 
 use crate::args::ConnectionArgs;
 use crate::commands::verify::{Check, Note};
-use crate::report::hint::{hint, host_name};
+use crate::report::hint::{Names, hint, host_name};
 use crate::report::{MAX_LINE_CHARS, shortened};
 
 /// Returns all notes. Checks that failed for the same reason share a line.
@@ -89,6 +89,6 @@ fn note_advice(failure: &Failure, options: &ConnectionArgs) -> String {
         {
             "Retry later.".into()
         }
-        _ => hint(failure, options, "its name"),
+        _ => hint(failure, options, Names::of_source("the reference")),
     }
 }
