@@ -3,13 +3,12 @@
 //! There is a response in each case, even if the work fails, panics or does not stop. Lambda gets an error,
 //! and repeats the event, only if the response could not be sent.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::clients::Clients;
 use crate::context::EventContext;
 use crate::copy::{self, CopyReport, FinishedCopy, resumable_progress};
 use crate::deadline::{Deadlines, MoreTime};
@@ -21,35 +20,13 @@ use crate::input::envelope::Envelope;
 use crate::input::event::{InvalidEvent, ResourceOperation};
 use crate::input::failed_invocation::FailedInvocation;
 use crate::input::{Event, Input};
+use crate::invocation::{Invocation, Services};
 use crate::logging::summary::{self, EventSummary, Report};
-use crate::respond::delivery::{DeliveryError, ResponseSender};
+use crate::respond::delivery::DeliveryError;
 use crate::respond::function_error::FunctionError;
 use crate::respond::reason::{code, reason};
 use crate::respond::response::{Attributes, Response};
 use crate::respond::success;
-
-/// One invocation of the function.
-pub(crate) struct Invocation {
-    /// Lambda's request ID.
-    pub(crate) request_id: String,
-    /// ARN with which the function was invoked. It also invokes itself with it.
-    pub(crate) function_arn: String,
-    /// Time until Lambda stops the function.
-    pub(crate) time_left: Duration,
-}
-
-impl Invocation {
-    /// Returns a unique name of this attempt in leases. Lambda can run one request twice at the same time.
-    pub(crate) fn lease_holder(&self) -> String {
-        format!("{}-{:08x}", self.request_id, fastrand::u32(..))
-    }
-}
-
-/// Clients that all invocations share.
-pub(crate) struct Services {
-    pub(crate) clients: Clients,
-    pub(crate) responses: ResponseSender,
-}
 
 /// Handles one invocation.
 ///

@@ -3,6 +3,7 @@
 //! | step | module |
 //! |---|---|
 //! | payloads of invocations | [`input`] |
+//! | the invocation and shared clients | [`invocation`] |
 //! | settings of the installation | [`settings`] |
 //! | deadlines; panics and timeouts | [`deadline`], [`catch`] |
 //! | shared clients; context of one event | [`clients`], [`context`] |
@@ -26,6 +27,7 @@ mod event_state;
 mod failure;
 mod handler;
 mod input;
+mod invocation;
 mod logging;
 #[cfg(test)]
 mod model;
@@ -42,7 +44,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
 use clients::Clients;
-use handler::{Invocation, Services};
+use invocation::{Invocation, Services};
 use logging::subscriber;
 use respond::delivery::ResponseSender;
 use settings::Settings;

@@ -1,5 +1,7 @@
 //! The response to each event, and its log lines.
 
+use std::time::Duration;
+
 use image_copy_aws::AwsClients;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -7,8 +9,10 @@ use tokio::net::TcpListener;
 use tracing::instrument::WithSubscriber as _;
 
 use super::*;
+use crate::clients::Clients;
 use crate::input::tests::fixture;
 use crate::logging::subscriber;
+use crate::respond::delivery::ResponseSender;
 use crate::settings::Settings;
 use crate::testing::{FakeAws, OWNER, TABLE, URI, clients_with_responses};
 
