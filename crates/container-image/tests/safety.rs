@@ -197,6 +197,10 @@ async fn a_failed_write_to_stdout_is_a_failure_unless_the_pipe_is_closed() {
     let (code, err) = run(&format!("{PROGRAM} list > /dev/full")).await;
     assert_eq!(code, Some(1));
     assert!(err.starts_with("error: standard output cannot be written: No space left"), "{err}");
+    sandbox.publish("docker.io/library/python:3.9", 1);
+    let check = format!("{PROGRAM} update --all --matching-tag --resolve-digest --check");
+    assert_eq!(run(&check).await.0, Some(3));
+    assert_eq!(run(&format!("{check} > /dev/full")).await.0, Some(1));
     let mut many = String::new();
     for number in 0..20_000 {
         writeln!(many, "a/b{number}:1").unwrap();

@@ -100,7 +100,7 @@ async fn reports_missing_repositories_and_tags_and_invalid_rules() {
         ("tags python:3", "without a tag"),
         ("tags python --semver 3.x.y", "expected a range"),
         ("tags python --include ^3", "is not a pattern of tags"),
-        ("tags python --newest 0", "--newest"),
+        ("tags python --newest 0", "expected a number from 1"),
         ("tags python --json --all", "--all"),
     ] {
         let output = sandbox.run(arguments).await;
