@@ -15,8 +15,8 @@ SUMMARY = {"images": 3, "new": 1, "moved": 0, "unchanged": 1, "failed": 1, "pull
 NEW = {"source": "docker.io/library/nginx:1.27", "status": "new", "digest": "sha256:4d7f"}
 UNCHANGED = {"source": "ghcr.io/acme/app:1", "status": "unchanged", "digest": "sha256:5c8d"}
 FAILED = {
-    "source": "ghcr.io/acme/gone:1", "status": "failed", "list": "images.txt", "line": 3,
-    "error": "Image ghcr.io/acme/gone:1 was not found: 100% gone.", "code": "CI-001",
+    "source": "ghcr.io/acme/gone:1", "status": "failed", "path": "images.txt", "line": 3,
+    "message": "Image ghcr.io/acme/gone:1 was not found: 100% gone.", "code": "CI-001",
 }
 
 

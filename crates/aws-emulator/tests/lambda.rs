@@ -241,13 +241,23 @@ async fn the_invoke_api_invokes_a_function() {
     let call = async |url: &str, authorization: &str, kind: &str| {
         let call = client(emulator).post(url).header("x-amz-invocation-type", kind);
         let call = call.header("authorization", authorization).body(event("error").to_string());
-        call.send().await.unwrap().status().as_u16()
+        call.send().await.unwrap()
+    };
+    let status = async |url: &str, authorization: &str, kind: &str| {
+        call(url, authorization, kind).await.status().as_u16()
     };
     let own = common::signed(KEY, "lambda");
-    assert_eq!(call(&url, &own, "RequestResponse").await, 501, "only asynchronous invocations are emulated");
-    assert_eq!(call(&format!("{host}/nobody/invocations"), &own, "Event").await, 404);
-    assert_eq!(call(&url, &common::signed(KEY, "ecr"), "Event").await, 403);
-    assert_eq!(call(&url, &own, "Event").await, 202);
+    assert_eq!(status(&url, &own, "DryRun").await, 501, "not emulated");
+    assert_eq!(status(&format!("{host}/nobody/invocations"), &own, "Event").await, 404);
+    assert_eq!(status(&url, &common::signed(KEY, "ecr"), "Event").await, 403);
+    let synchronous = call(&url, &own, "RequestResponse").await;
+    assert_eq!(
+        (synchronous.status().as_u16(), &synchronous.headers()["x-amz-function-error"]),
+        (200, &"Unhandled".parse().unwrap())
+    );
+    assert!(synchronous.text().await.unwrap().contains("errorMessage"));
+    assert!(function.invocations().is_empty(), "the caller repeats a synchronous invocation, not Lambda");
+    assert_eq!(status(&url, &own, "Event").await, 202);
     assert!(function.wait_until_idle(TIMEOUT).await);
     assert_eq!(function.invocations()[0].attempts.len(), 3);
 }
