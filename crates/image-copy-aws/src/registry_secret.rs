@@ -60,6 +60,16 @@ pub enum UnusableSecret {
 }
 
 impl UnusableSecret {
+    /// Returns the code, which docs/troubleshooting.md explains.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::KeyMissing(_) => "CI-202",
+            Self::NotJson | Self::CredentialsMissing(_) | Self::InvalidDockerConfig(_) => "CI-211",
+            Self::RegistryMissing(_) | Self::OtherRegistry(_) | Self::NotInDockerConfig(_) => "CI-212",
+        }
+    }
+
     /// Returns one sentence with the change that makes the secret usable.
     #[must_use]
     pub fn remedy(&self) -> String {

@@ -61,6 +61,25 @@ pub enum SecretReadErrorKind {
     Other,
 }
 
+impl SecretReadErrorKind {
+    /// Returns the code, which docs/troubleshooting.md explains.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "CI-201",
+            Self::VersionNotFound => "CI-202",
+            Self::PendingDeletion => "CI-203",
+            Self::AccessDenied { is_other_account: false, .. } => "CI-204",
+            Self::AccessDenied { is_other_account: true, .. } => "CI-205",
+            Self::KmsKey { is_other_account: false } => "CI-206",
+            Self::KmsKey { is_other_account: true } => "CI-207",
+            Self::Unreachable { .. } => "CI-208",
+            Self::Other => "CI-209",
+            Self::UnsupportedType => "CI-210",
+        }
+    }
+}
+
 impl SecretReadError {
     /// Creates an error with a cause and its description.
     #[must_use]

@@ -1,9 +1,9 @@
 //! Codes of the provider's own failures, which docs/troubleshooting.md explains.
 //!
-//! The engine has those of copies, `CI-001` to `CI-099` and `CI-301`. A code keeps its meaning in later
-//! versions.
+//! The engine has those of copies, `CI-001` to `CI-099` and `CI-301`, and `image-copy-aws` those of secrets. A
+//! code keeps its meaning in later versions.
 
-use image_copy_aws::{InvalidProperty, InvokeError, SecretReadErrorKind, UnusableSecret};
+use image_copy_aws::{InvalidProperty, InvokeError};
 
 use super::advice::is_denied;
 use crate::clients::credentials::SecretProblem;
@@ -48,30 +48,8 @@ pub(crate) fn code(failure: &Failure) -> &'static str {
 }
 
 fn secret_code(problem: &SecretProblem) -> &'static str {
-    let cause = match problem {
-        SecretProblem::Unusable { cause, .. } => {
-            return match cause {
-                UnusableSecret::KeyMissing(_) => "CI-202",
-                UnusableSecret::NotJson
-                | UnusableSecret::CredentialsMissing(_)
-                | UnusableSecret::InvalidDockerConfig(_) => "CI-211",
-                UnusableSecret::RegistryMissing(_)
-                | UnusableSecret::OtherRegistry(_)
-                | UnusableSecret::NotInDockerConfig(_) => "CI-212",
-            };
-        }
-        SecretProblem::ReadFailed { cause, .. } => cause,
-    };
-    match cause.kind {
-        SecretReadErrorKind::NotFound => "CI-201",
-        SecretReadErrorKind::VersionNotFound => "CI-202",
-        SecretReadErrorKind::PendingDeletion => "CI-203",
-        SecretReadErrorKind::AccessDenied { is_other_account: false, .. } => "CI-204",
-        SecretReadErrorKind::AccessDenied { is_other_account: true, .. } => "CI-205",
-        SecretReadErrorKind::KmsKey { is_other_account: false } => "CI-206",
-        SecretReadErrorKind::KmsKey { is_other_account: true } => "CI-207",
-        SecretReadErrorKind::Unreachable { .. } => "CI-208",
-        SecretReadErrorKind::Other => "CI-209",
-        SecretReadErrorKind::UnsupportedType => "CI-210",
+    match problem {
+        SecretProblem::Unusable { cause, .. } => cause.code(),
+        SecretProblem::ReadFailed { cause, .. } => cause.kind.code(),
     }
 }

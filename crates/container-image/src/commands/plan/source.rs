@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
-use image_copy_aws::{CopySettings, CredentialArn, RegistrySecret, SecretReadErrorKind, UnusableSecret};
+use image_copy_aws::{CopySettings, CredentialArn, RegistrySecret, SecretReadErrorKind};
 
 use super::check::Checker;
 use super::findings::ImagePlan;
@@ -75,31 +75,23 @@ impl Checker<'_> {
         listed: &[Registry],
     ) -> Result<Credentials, SecretProblem> {
         let text = self.connection.aws_clients().await.secrets().read(arn, None).await.map_err(|error| {
-            let code = match &error.kind {
-                SecretReadErrorKind::NotFound => "CI-201",
-                SecretReadErrorKind::VersionNotFound => "CI-202",
-                SecretReadErrorKind::PendingDeletion => "CI-203",
-                SecretReadErrorKind::UnsupportedType => "CI-210",
-                SecretReadErrorKind::AccessDenied { .. }
-                | SecretReadErrorKind::KmsKey { .. }
-                | SecretReadErrorKind::Unreachable { .. }
-                | SecretReadErrorKind::Other => return SecretProblem::NotChecked(error.to_string()),
-            };
-            SecretProblem::Failure(sentence(&format!("{error}. Correct its ARN, or create it.")), code)
+            // The user can lack permissions that the function has.
+            if let SecretReadErrorKind::AccessDenied { .. }
+            | SecretReadErrorKind::KmsKey { .. }
+            | SecretReadErrorKind::Unreachable { .. }
+            | SecretReadErrorKind::Other = &error.kind
+            {
+                return SecretProblem::NotChecked(error.to_string());
+            }
+            SecretProblem::Failure(
+                sentence(&format!("{error}. Correct its ARN, or create it.")),
+                error.kind.code(),
+            )
         })?;
         let secret = RegistrySecret::parse(&text, arn.json_key());
         secret.and_then(|secret| secret.credentials_for(source, listed)).map_err(|problem| {
-            let code = match &problem {
-                UnusableSecret::KeyMissing(_) => "CI-202",
-                UnusableSecret::NotJson
-                | UnusableSecret::CredentialsMissing(_)
-                | UnusableSecret::InvalidDockerConfig(_) => "CI-211",
-                UnusableSecret::RegistryMissing(_)
-                | UnusableSecret::OtherRegistry(_)
-                | UnusableSecret::NotInDockerConfig(_) => "CI-212",
-            };
             let text = format!("{} {arn} {problem}. {}", arn.kind(), problem.remedy());
-            SecretProblem::Failure(sentence(&text), code)
+            SecretProblem::Failure(sentence(&text), problem.code())
         })
     }
 }
