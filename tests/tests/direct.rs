@@ -180,6 +180,12 @@ async fn terraform_creates_updates_and_deletes() {
         assert_eq!(account.repository.resolve("latest"), None);
         assert_eq!(account.owners(), Vec::<String>::new());
     }
+    let output = account.world.function.output();
+    let deleted = output.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut deleted = deleted.filter(|line| line["outcome"] == "deleted");
+    let name = |tag: &str| json!(format!("{}:{tag}", account.repository.uri()));
+    assert_eq!(deleted.next().unwrap()["destination"], name("base"));
+    assert_eq!(deleted.next().unwrap()["destination"], name("latest"));
 }
 
 #[tokio::test]

@@ -106,7 +106,10 @@ impl DirectHandler<'_> {
                 self.update(&properties, &previous, &previous_owner).await.map(json)
             }
             DirectOperation::Delete { properties } => {
-                self.delete(&properties, &resource).await.map(|message| json!({"Message": message}))
+                let image = delete::image_key(&properties, &self.context(&resource));
+                self.delete(&properties, &self.resource(&self.owner, image))
+                    .await
+                    .map(|message| json!({"Message": message}))
             }
         }
     }
@@ -118,8 +121,7 @@ impl DirectHandler<'_> {
         previous: &Value,
         previous_owner: &Owner,
     ) -> Result<CopyResult, FunctionError> {
-        let previous_resource = self.resource(previous_owner, None);
-        let previous_image = delete::image_key(previous, &self.context(&previous_resource));
+        let previous_image = delete::image_key(previous, &self.context(&self.resource(previous_owner, None)));
         let resource = self.resource(&self.owner, previous_image.clone());
         self.check_deletable(properties, &resource)?;
         let mut result = self.copy(properties, Some(previous), &resource).await?;
@@ -127,6 +129,7 @@ impl DirectHandler<'_> {
             && *previous_owner == self.owner;
         if previous_image.is_some() && !is_same {
             // The copy is complete, so this does not fail the update, as in CloudFormation's cleanup.
+            let previous_resource = self.resource(previous_owner, previous_image);
             let deleted = self.delete(previous, &previous_resource).await;
             let text = deleted.unwrap_or_else(|error| error.message);
             result.message = format!("{} Previous image: {text}", result.message);
@@ -143,12 +146,12 @@ impl DirectHandler<'_> {
         let context = self.context(resource);
         let mut report = copy::copy(properties, previous, &context).await;
         // A repeated event has the same time, and would not finish this blob either.
-        if let Err(Failure::Copy(failure)) = &report.result
-            && let Some(reason) = StopReason::blob_too_large(&report.transferred)
-            && copy::resumable_progress(&Failure::Copy(failure.clone()), report.progress, &report.transferred)
-                .is_some()
+        if let Some(reason) = StopReason::blob_too_large(&report.transferred)
+            && let Err(failure) = &report.result
+            && let Some((failure, _)) =
+                copy::resumable_progress(failure, report.progress, &report.transferred)
         {
-            report.result = Err(Failure::Stopped { failure: failure.clone(), reason });
+            report.result = Err(Failure::Stopped { failure, reason });
         }
         let failure = match &report.result {
             Ok(copied) => {
@@ -179,7 +182,7 @@ impl DirectHandler<'_> {
                 self.summary(resource, Report::Delete(&report)).log_success(text);
                 Ok(text.into())
             }
-            Err(failure) => Err(self.fail(failure, Report::Delete(&report))),
+            Err(failure) => Err(self.fail_for(resource, failure, Report::Delete(&report))),
         }
     }
 
@@ -196,9 +199,12 @@ impl DirectHandler<'_> {
     }
 
     fn fail(&self, failure: &Failure, report: Report<'_>) -> FunctionError {
+        self.fail_for(&self.resource(&self.owner, None), failure, report)
+    }
+
+    fn fail_for(&self, resource: &Resource, failure: &Failure, report: Report<'_>) -> FunctionError {
         let message = reason(failure, MoreTime::RepeatedEvent, &self.invocation.request_id);
-        let resource = self.resource(&self.owner, None);
-        self.summary(&resource, report).log_failure(failure, code(failure), &message);
+        self.summary(resource, report).log_failure(failure, code(failure), &message);
         FunctionError { error_type: error_type(failure), message }
     }
 
