@@ -18,6 +18,7 @@ use crate::ecr::Ecr;
 use crate::fault::Faults;
 use crate::identity::{ContainerCredentials, ContainerEndpoint, InstanceMetadata, Sso, Sts};
 use crate::log::Log;
+use crate::objects::Objects;
 use crate::proxy::{ProxyState, listen};
 use crate::service::Service;
 use crate::stack::CloudFormation;
@@ -62,6 +63,7 @@ pub struct Emulator {
     sts: Arc<Sts>,
     sso: Arc<Sso>,
     iam: Arc<Iam>,
+    objects: Arc<Objects>,
     cloudformation: Arc<CloudFormation>,
 }
 
@@ -70,6 +72,9 @@ pub const STATE_TABLE: &str = "cfn-container-image-provider-state";
 
 /// Access key ID that the emulator provides and accepts.
 pub(crate) const ACCESS_KEY_ID: &str = "ASIAEMULATOREXAMPLE0";
+
+/// Secret of [`ACCESS_KEY_ID`].
+pub(crate) const SECRET_ACCESS_KEY: &str = "emulated-secret-key-that-signs-nothing-real";
 
 impl Emulator {
     /// Starts the emulator with default settings on the caller's Tokio runtime.
@@ -106,6 +111,7 @@ impl Emulator {
         dynamodb.create_table(&settings.region, STATE_TABLE);
         let sts = Arc::new(Sts::new(&settings.account, Arc::clone(&shared.access_keys)));
         let sso = Arc::new(Sso::new(Arc::clone(&shared.access_keys)));
+        let objects = Arc::new(Objects::new(&settings.account));
         let iam = Iam::new(
             &settings.account,
             vec![
@@ -114,6 +120,7 @@ impl Emulator {
                 ("secretsmanager", Arc::clone(&secrets) as _),
                 ("ssm", Arc::clone(&parameters) as _),
                 ("dynamodb", Arc::clone(&dynamodb) as _),
+                ("s3", Arc::clone(&objects) as _),
             ],
         );
         let cloudformation = Arc::new(CloudFormation::new(&settings.account));
@@ -135,9 +142,10 @@ impl Emulator {
             sts,
             sso,
             iam: Arc::new(iam),
+            objects,
             cloudformation,
         };
-        let services: [Arc<dyn Service>; 11] = [
+        let services: [Arc<dyn Service>; 12] = [
             Arc::clone(&emulator.docker_hub) as _,
             Arc::clone(&emulator.ecr) as _,
             Arc::clone(&emulator.ecr_public) as _,
@@ -149,14 +157,18 @@ impl Emulator {
             Arc::clone(&emulator.sso) as _,
             Arc::clone(&emulator.iam) as _,
             Arc::clone(&emulator.cloudformation) as _,
+            Arc::clone(&emulator.objects) as _,
         ];
-        services.into_iter().for_each(|service| emulator.add(service));
+        emulator.shared.services.write().unwrap_or_else(PoisonError::into_inner).extend(services);
         Ok(emulator)
     }
 
     /// Adds a service. If several services serve a host, the first one receives the request.
     pub fn add(&self, service: Arc<dyn Service>) {
-        self.shared.services.write().unwrap_or_else(PoisonError::into_inner).push(service);
+        let mut services = self.shared.services.write().unwrap_or_else(PoisonError::into_inner);
+        // S3 is the last one, because registries have their own buckets.
+        let last = services.len() - 1;
+        services.insert(last, service);
     }
 
     /// Serves a service on a port of its own, in plain HTTP and without the proxy.
@@ -224,6 +236,11 @@ impl Emulator {
     /// Returns CloudFormation of all Regions, which describes the stacks that a test adds.
     pub fn cloudformation(&self) -> &Arc<CloudFormation> {
         &self.cloudformation
+    }
+
+    /// Returns S3 of all Regions, except the buckets of registries and of CloudFormation.
+    pub fn objects(&self) -> &Arc<Objects> {
+        &self.objects
     }
 
     /// Opens an endpoint for the credentials of a container.
@@ -322,7 +339,7 @@ impl Emulator {
             ("no_proxy", "127.0.0.1,localhost,::1"),
             ("SSL_CERT_FILE", ca_file.as_str()),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
-            ("AWS_SECRET_ACCESS_KEY", "emulated-secret-key-that-signs-nothing-real"),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
             ("AWS_SESSION_TOKEN", "emulated-session-token"),
             ("AWS_REGION", self.settings.region.as_str()),
             ("AWS_DEFAULT_REGION", self.settings.region.as_str()),

@@ -46,6 +46,7 @@ mod ids;
 mod image;
 pub mod lambda;
 mod log;
+mod objects;
 mod proxy;
 mod service;
 pub mod stack;
@@ -67,6 +68,7 @@ pub use hostile_host::HostileHost;
 pub use identity::{ContainerCredentials, Sso, Sts};
 pub use image::{Image, ImageBuilder, Manifest};
 pub use log::{Authorization, Log, LogEntry, LogHandle, LogPosition};
+pub use objects::Objects;
 pub use service::{Operation, Request, Response, Service, json_response, reset_connection, response};
 pub use upstream::{
     AnonymousAccess, AuthScheme, Availability, ErrorResponse, ErrorResponses, Profile, Quirk, RangeSupport,

@@ -217,7 +217,7 @@ async fn iam_simulates_the_denied_actions_of_the_role() {
             vec![source, action, ("ResourceArns.member.1", "*"), ("ResourceArns.member.2", "x")],
             (400, "InvalidInput"),
         ),
-        (vec![source, ("ActionNames.member.1", "s3:GetObject")], (400, "InvalidAction")),
+        (vec![source, ("ActionNames.member.1", "sns:Publish")], (400, "InvalidAction")),
         (vec![source, action, ("CallerArn", "x")], (400, "InvalidAction")),
     ] {
         let (status, code, message) = query_error(&simulate(&form).await);

@@ -26,7 +26,7 @@ use crate::fault::Effect;
 use crate::service::{Operation, Request, Response, response};
 
 pub(crate) use caller::Caller;
-pub(crate) use denials::{Denials, Deny};
+pub(crate) use denials::{Denials, Deny, access_denied};
 pub(crate) use error::ApiError;
 pub(crate) use signature::check as check_signature;
 

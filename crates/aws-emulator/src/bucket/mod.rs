@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 pub use response::{ProviderResponse, RequestIds, ResponseError, Status};
 pub use url::{SignatureVersion, URL_VALIDITY};
-pub(crate) use url::{bucket as bucket_name, decode};
+pub(crate) use url::{bucket as bucket_name, decode, encode};
 
 use crate::body::{full, read};
 use crate::service::{Operation, Request, Response, Service, response};

@@ -73,7 +73,7 @@ pub(crate) fn bucket(region: &str) -> String {
 }
 
 /// Percent-encodes a key except its slashes.
-fn encode(key: &str) -> String {
+pub(crate) fn encode(key: &str) -> String {
     let mut out = String::with_capacity(key.len() * 2);
     for byte in key.bytes() {
         match byte {

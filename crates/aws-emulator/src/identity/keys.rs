@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::emulator::ACCESS_KEY_ID;
+use crate::emulator::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use crate::ids;
 
-/// Access keys that the emulator issued, with their expiry times. The key of
+/// Access keys that the emulator issued, with their expiry times and secrets. The key of
 /// [`crate::Emulator::environment`] never expires.
 #[derive(Default)]
-pub(crate) struct AccessKeys(Mutex<BTreeMap<String, SystemTime>>);
+pub(crate) struct AccessKeys(Mutex<BTreeMap<String, (SystemTime, String)>>);
 
 /// An access key that is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ impl AccessKeys {
             session_token: ids::hex(320),
             expires_at: SystemTime::now() + lifetime,
         };
-        self.lock().insert(credentials.access_key_id.clone(), credentials.expires_at);
+        let key = (credentials.expires_at, credentials.secret_access_key.clone());
+        self.lock().insert(credentials.access_key_id.clone(), key);
         credentials
     }
 
@@ -46,18 +47,26 @@ impl AccessKeys {
     pub(crate) fn check(&self, key: &str) -> Result<(), KeyError> {
         match self.lock().get(key) {
             _ if key == ACCESS_KEY_ID => Ok(()),
-            Some(expiry) if *expiry > SystemTime::now() => Ok(()),
+            Some((expiry, _)) if *expiry > SystemTime::now() => Ok(()),
             Some(_) => Err(KeyError::Expired),
             None => Err(KeyError::Unknown),
         }
     }
 
-    /// Expires all issued keys.
-    pub(crate) fn expire_all(&self) {
-        self.lock().values_mut().for_each(|expiry| *expiry = SystemTime::UNIX_EPOCH);
+    /// Returns the secret of a key.
+    pub(crate) fn secret(&self, key: &str) -> Option<String> {
+        match self.lock().get(key) {
+            _ if key == ACCESS_KEY_ID => Some(SECRET_ACCESS_KEY.to_owned()),
+            found => found.map(|(_, secret)| secret.clone()),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, SystemTime>> {
+    /// Expires all issued keys.
+    pub(crate) fn expire_all(&self) {
+        self.lock().values_mut().for_each(|(expiry, _)| *expiry = SystemTime::UNIX_EPOCH);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (SystemTime, String)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
