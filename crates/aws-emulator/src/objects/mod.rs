@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 
-use crate::api::{Caller, Denials, Deny, access_denied, hosts};
+use crate::api::{Caller, Denials, Deny, access_denied};
 use crate::blob::digest;
 use crate::body::{full, read};
 use crate::fault::Effect;
