@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVIDER = ROOT / "cloudformation" / "cfn-container-image-provider.yaml"
+REFRESH = ROOT / "cloudformation" / "image-refresh.yaml"
 SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 
 # Default account of evaluations.
@@ -136,7 +137,8 @@ class Evaluation:
         argument = self.value(argument)
         match name:
             case "Equals":
-                return argument[0] == argument[1]
+                # CloudFormation compares numbers as strings.
+                return str(argument[0]) == str(argument[1])
             case "And":
                 return all(argument)
             case "Or":
@@ -153,6 +155,8 @@ class Evaluation:
                 return argument[1][int(argument[0])]
             case "GetAtt":
                 return UNKNOWN.format(".".join(argument))
+            case "ImportValue":
+                return UNKNOWN.format(argument)
             case "FindInMap":
                 mapping, first, second = argument
                 return self.template["Mappings"][mapping][first][second]

@@ -4,9 +4,9 @@ import re
 import subprocess
 import unittest
 
-from template import PROVIDER, ROOT, SAMPLES, load
+from template import PROVIDER, REFRESH, ROOT, SAMPLES, load
 
-TEMPLATES = [PROVIDER, *SAMPLES]
+TEMPLATES = [PROVIDER, REFRESH, *SAMPLES]
 # One Region of each partition. cfn-lint checks the resources that a Region supports.
 REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"]
 
