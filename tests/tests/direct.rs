@@ -6,33 +6,13 @@ mod common;
 
 use std::time::Duration;
 
-use aws_emulator::lambda::Outcome;
 use aws_emulator::stack::{StackStatus, Template};
 use aws_emulator::{Effect, Fault, Image, ImageBuilder, Mutability};
+use common::direct::{event, invoke};
 use common::{Account, index};
 use serde_json::{Value, json};
 
 const OWNER: &str = "terraform/base/python";
-
-/// Invokes the function. Returns its result, or its error type and message.
-async fn invoke(account: &Account, event: Value) -> Result<Value, (String, String)> {
-    let parse = |body: &str| serde_json::from_str::<Value>(body).unwrap();
-    match account.world.function.invoke_sync(&event).await {
-        Outcome::Response(body) => Ok(parse(&body)),
-        Outcome::Error(body) => {
-            let error = parse(&body);
-            let text = |name: &str| error[name].as_str().unwrap().to_owned();
-            Err((text("errorType"), text("errorMessage")))
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-fn event(account: &Account, image: &str, other: &Value) -> Value {
-    let mut event = account.properties(image);
-    event.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
-    event
-}
 
 /// Event of `aws_lambda_invocation` with `lifecycle_scope = "CRUD"`.
 fn terraform(account: &Account, action: &str, image: &str, tag: &str, previous: &Value) -> Value {

@@ -6,7 +6,7 @@
 use image_copy::copy::TagChange;
 use image_copy_aws::{InvalidProperty, Owner};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -43,6 +43,21 @@ struct CopyResult {
     /// Remaining pulls, if the source reports them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pulls_left: Option<u64>,
+    /// One sentence.
+    message: String,
+}
+
+/// Result of a delete.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeleteResult {
+    /// The image that was requested. `None` if it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_reference: Option<String>,
+    /// The reference in the event, so that callers can compare it.
+    requested_reference: String,
+    /// `deleted` or `kept`.
+    change: &'static str,
     /// One sentence.
     message: String,
 }
@@ -106,11 +121,11 @@ impl DirectHandler<'_> {
                 self.update(&properties, &previous, &previous_owner).await.map(json)
             }
             DirectOperation::Delete { properties } => {
-                let image = delete::image_key(&properties, &self.context(&resource));
-                self.delete(&properties, &self.resource(&self.owner, image))
-                    .await
-                    .map(|message| json!({"Message": message}))
+                delete::check(&properties, &self.context(&resource))
+                    .map_err(|error| self.fail(&Failure::Property(error), Report::Unreadable))?;
+                self.delete(&properties, &self.owner).await.map(json)
             }
+            DirectOperation::Destroy { properties } => self.delete(&properties, &self.owner).await.map(json),
         }
     }
 
@@ -129,9 +144,8 @@ impl DirectHandler<'_> {
             && *previous_owner == self.owner;
         if previous_image.is_some() && !is_same {
             // The copy is complete, so this does not fail the update, as in CloudFormation's cleanup.
-            let previous_resource = self.resource(previous_owner, previous_image);
-            let deleted = self.delete(previous, &previous_resource).await;
-            let text = deleted.unwrap_or_else(|error| error.message);
+            let deleted = self.delete(previous, previous_owner).await;
+            let text = deleted.map_or_else(|error| error.message, |result| result.message);
             result.message = format!("{} Previous image: {text}", result.message);
         }
         Ok(result)
@@ -173,29 +187,36 @@ impl DirectHandler<'_> {
         planned.map_err(|failure| self.fail(&failure, Report::Unreadable))
     }
 
-    async fn delete(&self, properties: &Value, resource: &Resource) -> Result<String, FunctionError> {
-        let report = delete::delete(properties, &self.context(resource)).await;
+    /// Removes the owner of an image, and deletes the image if no other owner needs it.
+    async fn delete(&self, properties: &Value, owner: &Owner) -> Result<DeleteResult, FunctionError> {
+        let image = delete::image_key(properties, &self.context(&self.resource(owner, None)));
+        let resource = self.resource(owner, image.clone());
+        let report = delete::delete(properties, &self.context(&resource)).await;
         let DeleteReport { result, state } = &report;
         match result {
             Ok(deleted) => {
-                let text = success::deleted(*deleted, *state);
-                self.summary(resource, Report::Delete(&report)).log_success(text);
-                Ok(text.into())
+                let message = success::deleted(*deleted, *state);
+                self.summary(&resource, Report::Delete(&report)).log_success(message);
+                Ok(DeleteResult {
+                    image_reference: image,
+                    requested_reference: requested_reference(properties),
+                    change: if deleted.is_kept() { "kept" } else { "deleted" },
+                    message: message.into(),
+                })
             }
-            Err(failure) => Err(self.fail_for(resource, failure, Report::Delete(&report))),
+            Err(failure) => Err(self.fail_for(&resource, failure, Report::Delete(&report))),
         }
     }
 
     /// Rejects properties whose image a later delete cannot find, because its digest is not known.
     fn check_deletable(&self, properties: &Value, resource: &Resource) -> Result<(), FunctionError> {
-        let context = self.context(resource);
-        if delete::is_valid(properties, &context) && delete::image_key(properties, &context).is_none() {
-            let error = InvalidProperty::Missing(
-                "Tag is missing: expected a tag, because Terraform's delete must name the image",
-            );
-            return Err(self.fail(&Failure::Property(error), Report::Unreadable));
+        match delete::check(properties, &self.context(resource)) {
+            Err(error @ InvalidProperty::Missing(delete::TAG_MISSING)) => {
+                Err(self.fail(&Failure::Property(error), Report::Unreadable))
+            }
+            // The copy reports other errors.
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn fail(&self, failure: &Failure, report: Report<'_>) -> FunctionError {
@@ -242,7 +263,7 @@ impl CopyResult {
         let usage = &report.traffic.source;
         Self {
             attributes: Attributes::new(&copied.properties, outcome),
-            requested_reference: properties["ImageReference"].as_str().unwrap_or_default().into(),
+            requested_reference: requested_reference(properties),
             change,
             previous_digest: previous.map(ToString::to_string).unwrap_or_default(),
             bytes_copied: outcome.blobs.bytes_copied,
@@ -253,6 +274,10 @@ impl CopyResult {
     }
 }
 
-fn json(result: CopyResult) -> Value {
+fn requested_reference(properties: &Value) -> String {
+    properties["ImageReference"].as_str().unwrap_or_default().into()
+}
+
+fn json(result: impl Serialize) -> Value {
     serde_json::to_value(result).expect("texts, numbers and lists can always be written")
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the test")]
 
+pub(crate) mod direct;
 pub(crate) mod planted;
 
 use std::sync::Arc;

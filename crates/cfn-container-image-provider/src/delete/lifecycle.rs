@@ -59,6 +59,13 @@ pub(crate) enum DeleteOutcome {
     StateUnknown,
 }
 
+impl DeleteOutcome {
+    /// Returns true if the tag or the image was kept for a reason.
+    pub(crate) fn is_kept(self) -> bool {
+        !matches!(self, Self::Deleted | Self::Restored | Self::NotFound)
+    }
+}
+
 /// The image that the tag names.
 pub(crate) struct TaggedImage {
     pub(crate) digest: Digest,

@@ -6,7 +6,7 @@ mod referrers;
 use image_copy::copy::{Inventory as _, PlatformSelection};
 use image_copy::oci::{Digest, Manifest, Reference, Tag};
 use image_copy::registry::{Error, ManifestId};
-use image_copy_aws::{EcrRepository, Properties, RepositoryArn, TagDeletion};
+use image_copy_aws::{EcrRepository, InvalidProperty, Properties, RepositoryArn, TagDeletion};
 use serde_json::Value;
 
 use crate::catch::catch_panic_or_timeout;
@@ -74,9 +74,16 @@ pub(crate) fn image_key(properties: &Value, context: &EventContext<'_>) -> Optio
     ImageName::of_properties(&parse_properties(properties, context)?).map(|image| image.key())
 }
 
-/// Returns true if a Delete can read the properties.
-pub(crate) fn is_valid(properties: &Value, context: &EventContext<'_>) -> bool {
-    parse_properties(properties, context).is_some()
+/// Error of properties whose image cannot be found without the source.
+pub(crate) const TAG_MISSING: &str = "Tag is missing: expected a tag, because a delete must name the image";
+
+/// Checks that the properties are valid and name an image that a Delete can find.
+///
+/// # Errors
+/// The first invalid property, or [`TAG_MISSING`].
+pub(crate) fn check(properties: &Value, context: &EventContext<'_>) -> Result<(), InvalidProperty> {
+    let properties = Properties::parse(properties, &Value::Null, &default_platforms(context))?;
+    ImageName::of_properties(&properties).map(|_| ()).ok_or(InvalidProperty::Missing(TAG_MISSING))
 }
 
 /// Runs a Delete.
@@ -158,9 +165,12 @@ async fn remove_owner<S: Store>(
 
 /// Parses the properties that a Delete needs. Errors in them do not fail it.
 fn parse_properties(properties: &Value, context: &EventContext<'_>) -> Option<Properties> {
+    Properties::parse(properties, properties, &default_platforms(context)).ok()
+}
+
+fn default_platforms(context: &EventContext<'_>) -> PlatformSelection {
     let copy = context.clients.settings.copy.as_ref();
-    let default = copy.map_or(PlatformSelection::All, |copy| copy.default_platforms.clone());
-    Properties::parse(properties, properties, &default).ok()
+    copy.map_or(PlatformSelection::All, |copy| copy.default_platforms.clone())
 }
 
 /// The image repository for one item.

@@ -10,6 +10,10 @@ const MAX_OWNER_BYTES: usize = 256;
 /// Key that Terraform adds to the input of `aws_lambda_invocation` with `lifecycle_scope = "CRUD"`
 /// (<https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_invocation>).
 const TERRAFORM: &str = "tf";
+/// Key of the action: `copy`, which is the default, or `delete`.
+const ACTION: &str = "Action";
+const DRY_RUN: &str = "DryRun";
+const SHARED: &str = "Shared";
 
 /// An event that was not sent by CloudFormation.
 #[derive(Debug, PartialEq)]
@@ -27,39 +31,68 @@ pub(crate) enum DirectOperation {
     Copy { properties: Value },
     /// Plans the copy, and writes nothing.
     Plan { properties: Value },
+    /// Removes the owner, and deletes the tag if no other owner needs it.
+    Delete { properties: Value },
     /// Creates a resource of Terraform.
     Create { properties: Value },
     /// Updates a resource of Terraform.
     Update { properties: Value, previous: Value, previous_owner: Owner },
-    /// Deletes a resource of Terraform.
-    Delete { properties: Value },
+    /// Deletes a resource of Terraform. Its properties can be invalid.
+    Destroy { properties: Value },
 }
 
 impl DirectEvent {
     /// Reads the payload of an invocation. Returns `None` if it is not an object.
     ///
     /// # Errors
-    /// If `Owner`, `DryRun`, `Shared` or Terraform's key is invalid.
+    /// If a key that is no property is invalid, or cannot be combined with another one.
     pub(super) fn read(payload: &Value) -> Option<Result<Self, InvalidProperty>> {
-        payload.as_object().cloned().map(Self::read_object)
+        let mut properties = payload.as_object().cloned()?;
+        Some(match properties.remove(TERRAFORM) {
+            Some(terraform) => Self::read_terraform(properties, &terraform),
+            None => Self::read_action(properties),
+        })
     }
 
-    fn read_object(mut properties: Map<String, Value>) -> Result<Self, InvalidProperty> {
-        let terraform = properties.remove(TERRAFORM);
-        let owner = take_owner(&mut properties)?;
-        let dry_run = take_bool(&mut properties, "DryRun")?;
-        let shared = take_bool(&mut properties, "Shared")?;
-        let Some(terraform) = terraform else {
-            let properties = Value::Object(properties);
-            let operation = match dry_run {
-                true => DirectOperation::Plan { properties },
-                false => DirectOperation::Copy { properties },
-            };
-            let owner = owner.unwrap_or_else(|| Owner::named(DEFAULT_OWNER));
-            return Ok(Self { owner, is_shared: shared, operation });
+    fn read_action(mut properties: Map<String, Value>) -> Result<Self, InvalidProperty> {
+        let owner = take_owner(&mut properties)?.unwrap_or_else(|| Owner::named(DEFAULT_OWNER));
+        let is_shared = take_bool(&mut properties, SHARED)?;
+        let action = properties.remove(ACTION).unwrap_or_else(|| "copy".into());
+        let operation = match action.as_str() {
+            Some("copy") => {
+                let dry_run = take_bool(&mut properties, DRY_RUN)?;
+                let properties = Value::Object(properties);
+                match dry_run {
+                    true => DirectOperation::Plan { properties },
+                    false => DirectOperation::Copy { properties },
+                }
+            }
+            Some("delete") => {
+                reject_keys(&properties, &[DRY_RUN], "a delete")?;
+                DirectOperation::Delete { properties: Value::Object(properties) }
+            }
+            _ => {
+                return Err(InvalidProperty::Value(format!(
+                    "{ACTION} is {}: expected copy or delete",
+                    display_value(&action)
+                )));
+            }
         };
+        Ok(Self { owner, is_shared, operation })
+    }
+
+    fn read_terraform(
+        mut properties: Map<String, Value>,
+        terraform: &Value,
+    ) -> Result<Self, InvalidProperty> {
+        let owner = take_owner(&mut properties)?;
         let previous = terraform.get("prev_input").and_then(Value::as_object).cloned().unwrap_or_default();
         let action = terraform.get("action").and_then(Value::as_str).unwrap_or_default();
+        // The input of a delete can be that of a failed update, which Terraform keeps.
+        if action != "delete" {
+            take_bool(&mut properties, SHARED)?;
+            reject_keys(&properties, &[ACTION, DRY_RUN], "an event of Terraform")?;
+        }
         let (owner, operation) = match action {
             "create" => (owner, DirectOperation::Create { properties: Value::Object(properties) }),
             "update" => {
@@ -74,7 +107,7 @@ impl DirectEvent {
                 let mut previous = previous;
                 let previous_owner = take_owner(&mut previous).ok().flatten();
                 let properties = if properties.is_empty() { previous } else { properties };
-                (owner.or(previous_owner), DirectOperation::Delete { properties: Value::Object(properties) })
+                (owner.or(previous_owner), DirectOperation::Destroy { properties: Value::Object(properties) })
             }
             other => {
                 let other = Value::String(other.chars().take(60).collect());
@@ -85,6 +118,15 @@ impl DirectEvent {
         };
         // Like a resource of a stack: the last event determines the image.
         Ok(Self { owner: owner.ok_or_else(owner_missing)?, is_shared: true, operation })
+    }
+}
+
+/// Rejects keys that `event` does not support. Without them, it can have another effect than the caller
+/// expects.
+fn reject_keys(properties: &Map<String, Value>, keys: &[&str], event: &str) -> Result<(), InvalidProperty> {
+    match keys.iter().find(|key| properties.contains_key(**key)) {
+        Some(key) => Err(InvalidProperty::Value(format!("{key} cannot be used in {event}. Remove it"))),
+        None => Ok(()),
     }
 }
 
@@ -139,6 +181,21 @@ mod tests {
     }
 
     #[test]
+    fn reads_actions() {
+        let properties = json!({"ImageReference": "python:3"});
+        let with = |other: Value| {
+            let mut payload = properties.clone();
+            payload.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+            read(payload).unwrap()
+        };
+        let copy = DirectOperation::Copy { properties: properties.clone() };
+        assert_eq!(with(json!({"Action": "copy"})).operation, copy);
+        let deleted = with(json!({"Action": "delete", "Owner": "nightly", "Shared": true}));
+        assert_eq!(deleted.owner, Owner::named("nightly"));
+        assert_eq!(deleted.operation, DirectOperation::Delete { properties: properties.clone() });
+    }
+
+    #[test]
     fn reads_the_operations_of_terraform() {
         let input = json!({"ImageReference": "python:3", "Owner": "team"});
         let with = |action: &str, previous: Value| {
@@ -165,10 +222,12 @@ mod tests {
                 previous_owner: Owner::named("other"),
             }
         );
-        let delete = DirectOperation::Delete { properties };
+        let delete = DirectOperation::Destroy { properties };
         assert_eq!(with("delete", input.clone()).operation, delete);
         let only_previous = read(json!({"tf": {"action": "delete", "prev_input": input}})).unwrap();
         assert_eq!(only_previous, DirectEvent { owner, is_shared: true, operation: delete });
+        let invalid = json!({"Owner": "team", "DryRun": true, "Shared": "x", "tf": {"action": "delete"}});
+        assert!(read(invalid).is_ok(), "Terraform can delete the input of a failed update");
     }
 
     #[test]
@@ -182,6 +241,17 @@ mod tests {
             (json!({"Owner": "a", "tf": {"action": "read"}}), "The action of tf is \"read\""),
             (json!({"Owner": "a", "tf": 3}), "The action of tf is \"\""),
             (json!({"tf": {"action": "create", "prev_input": null}}), "Owner is missing"),
+            (json!({"Action": "move"}), "Action is \"move\": expected copy or delete"),
+            (json!({"Action": true}), "Action is true: expected"),
+            (json!({"Action": "delete", "DryRun": false}), "DryRun cannot be used in a delete"),
+            (
+                json!({"Owner": "a", "DryRun": true, "tf": {"action": "create"}}),
+                "DryRun cannot be used in an event of Terraform",
+            ),
+            (
+                json!({"Owner": "a", "Action": "delete", "tf": {"action": "update"}}),
+                "Action cannot be used in an event of Terraform",
+            ),
         ] {
             let error = read(payload.clone()).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{payload}: {error}");
