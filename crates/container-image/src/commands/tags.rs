@@ -1,10 +1,9 @@
 //! `container-image tags`: the tags of a repository that rules select.
 
-use std::cmp::Ordering;
 use std::process::ExitCode;
 
 use image_copy::copy::{Failure, Operation, Side};
-use image_copy::list::{TagDecision, TagVersion};
+use image_copy::list::{TagDecision, newest_first};
 use image_copy::oci::Tag;
 use image_copy::text::escaped_json;
 use serde_json::{Value, json};
@@ -63,17 +62,6 @@ pub(crate) async fn run(args: &TagsArgs, verbosity: Verbosity) -> ExitCode {
         }
         None => code,
     }
-}
-
-/// Orders versions before other tags, newer before older, and then by name.
-fn newest_first(a: &Tag, b: &Tag) -> Ordering {
-    let by_version = match (TagVersion::parse(a.as_str()), TagVersion::parse(b.as_str())) {
-        (Some(a), Some(b)) => b.compare(&a),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => Ordering::Equal,
-    };
-    by_version.then_with(|| a.cmp(b))
 }
 
 fn names(tags: &[Tag], decisions: &[TagDecision<'_>]) -> String {

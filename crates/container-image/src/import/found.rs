@@ -72,6 +72,10 @@ impl Found {
                 "are only for the provider's function. Log in to the registry",
             );
         }
+        if entry.rules.is_some() {
+            let name = entry.source.to_string();
+            return self.omit(entry.line, "the image", &name, "has tag rules. List the tags");
+        }
         if let Some(id) = text::image_id(&entry.source) {
             return self.omit(entry.line, "the image", &id, text::IS_IMAGE_ID);
         }

@@ -1,23 +1,37 @@
 //! The result of a list.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tag_rules::TagRules;
+use super::version::newest_first;
 use crate::copy::PlatformSelection;
 use crate::oci::{Prefix, Reference, Repository, Tag};
 
-/// One image of a list.
+/// One image of a list, or the images of one repository that tag rules select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Line of the list, from 1.
     pub line: usize,
-    /// Image to copy.
+    /// Image to copy. With rules, it has neither a tag nor a digest.
     pub source: Reference,
     /// Repository to copy to.
     pub target: Target,
-    /// Tag of the copy. Without a tag, the image is stored by digest.
+    /// Tag of the copy. Without a tag and rules, the image is stored by digest.
     pub tag: Option<Tag>,
     /// Platforms to copy. `None` means the default of the front end.
     pub platforms: Option<PlatformSelection>,
     /// Name of the credentials for the source, such as an ARN. The front end resolves it.
     pub credentials: Option<String>,
+    /// Rules that select tags of the source. `None` for one image.
+    pub rules: Option<Arc<TagRules>>,
+    /// Time for which a digest must be known before it is copied, in whole minutes. It counts from the time at
+    /// which the digest was first seen.
+    pub min_age: Option<Duration>,
+    /// True if copies that the list owns and that it no longer selects are deleted.
+    pub prune: bool,
+    /// True if other owners can use the same tag with another image.
+    pub is_shared: bool,
 }
 
 /// Repository that an entry is copied to.
@@ -34,7 +48,46 @@ impl Entry {
     #[must_use]
     pub fn new(source: Reference, line: usize) -> Self {
         let target = Target::Below(default_path(&source.repository).into());
-        Self { line, tag: source.tag.clone(), source, target, platforms: None, credentials: None }
+        Self {
+            line,
+            tag: source.tag.clone(),
+            source,
+            target,
+            platforms: None,
+            credentials: None,
+            rules: None,
+            min_age: None,
+            prune: false,
+            is_shared: false,
+        }
+    }
+
+    /// Returns one entry for each tag that the rules select, the newest version first. Without rules, this
+    /// is the entry itself.
+    ///
+    /// `tags` are the tags of the source. An exact tag is selected even if the source does not list it, so that its
+    /// copy reports the missing image.
+    #[must_use]
+    pub fn select(&self, tags: &[Tag]) -> Vec<Self> {
+        let Some(rules) = &self.rules else { return vec![self.clone()] };
+        let decisions = rules.decide(tags);
+        let selected = tags.iter().zip(decisions).filter(|(_, decision)| decision.is_in());
+        let mut selected: Vec<&Tag> = selected.map(|(tag, _)| tag).chain(&rules.exact).collect();
+        selected.sort_by(|a, b| newest_first(a, b));
+        selected.dedup();
+        selected.into_iter().map(|tag| self.with_tag(tag.clone())).collect()
+    }
+
+    /// Returns the entry of one tag of the same repository.
+    pub(super) fn with_tag(&self, tag: Tag) -> Self {
+        let source = self.source.repository.with_tag(tag.clone());
+        Self { source, tag: Some(tag), rules: None, ..self.clone() }
+    }
+
+    /// Returns the entry for the tags of the same repository that the rules select.
+    pub(super) fn with_rules(self, rules: Arc<TagRules>) -> Self {
+        let source = Reference { tag: None, digest: None, ..self.source };
+        Self { source, tag: None, rules: Some(rules), ..self }
     }
 
     /// Returns the repository to copy to.

@@ -109,6 +109,11 @@ impl<'a> Fields<'a> {
         (!is_null).then_some(value)
     }
 
+    /// Returns true if the value of a key is a mapping.
+    pub(super) fn is_mapping(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|id| self.tree.text(id).is_none() && self.tree.items(id).is_none())
+    }
+
     pub(super) fn line(&self) -> usize {
         self.tree.line(self.id)
     }
@@ -152,6 +157,15 @@ impl<'a> Fields<'a> {
         texts
     }
 
+    /// Returns the value of a switch.
+    pub(super) fn switch(&self, key: &str, output: &mut Output) -> Option<bool> {
+        let text = self.text(key, output)?;
+        if !matches!(text, "true" | "false") {
+            self.error(key, "is not true or false. Correct it", output);
+        }
+        Some(text == "true")
+    }
+
     /// Returns the platforms of a text or a list.
     pub(super) fn platforms(&self, key: &str, output: &mut Output) -> Option<PlatformSelection> {
         let texts: Vec<&str> = self.texts(key, output)?.into_iter().map(|(text, _)| text).collect();
@@ -171,7 +185,19 @@ impl<'a> Fields<'a> {
         text: &str,
         output: &mut Output,
     ) -> Option<T> {
-        let parsed = text.parse();
+        self.parse_by(key, line, text, output, str::parse)
+    }
+
+    /// Parses a text at a key by a function.
+    pub(super) fn parse_by<T, E: Display>(
+        &self,
+        key: &str,
+        line: usize,
+        text: &str,
+        output: &mut Output,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let parsed = parse(text);
         parsed.map_err(|error| self.error_in(line, key, &format!("{error}. Correct it"), output)).ok()
     }
 

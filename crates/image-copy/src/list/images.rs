@@ -3,25 +3,29 @@
 //! ```yaml
 //! defaults:
 //!   platform: [linux/amd64, linux/arm64]
+//!   min_age: 48h
 //! images:
 //!   - nginx:1.27
 //!   - source: ghcr.io/acme/app
 //!     tags: ["2.1", "2.2"]
 //!     repository: team/app
+//!   - source: python
+//!     tags: {semver: ^3.12, newest: 3}
+//!     prune: true
 //! ```
 
+use std::time::Duration;
+
+use super::age::parse_age;
 use super::entry::{Entry, Target, has_tag_or_digest};
 use super::fields::Fields;
 use super::output::Output;
+use super::rules::Tags;
 use crate::copy::PlatformSelection;
-use crate::oci::{Reference, Tag};
+use crate::oci::Reference;
 
-/// Values for images that do not have their own.
-#[derive(Default)]
-struct Defaults {
-    platforms: Option<PlatformSelection>,
-    credentials: Option<String>,
-}
+/// Keys of [`Settings`].
+const SETTINGS: [&str; 6] = ["tags", "platform", "credentials", "min_age", "prune", "shared"];
 
 pub(super) fn parse(list: &Fields<'_>, output: &mut Output) {
     list.check_keys(output, |key, _| match key {
@@ -30,81 +34,110 @@ pub(super) fn parse(list: &Fields<'_>, output: &mut Output) {
         _ => unknown(key, &["defaults", "images"]),
     });
     let defaults = list.mapping("defaults", output);
-    let defaults = defaults.map(|fields| parse_defaults(&fields, output)).unwrap_or_default();
+    let defaults = defaults.map(|fields| {
+        fields.check_keys(output, |key, _| unknown(key, &SETTINGS));
+        Settings::parse(&fields, output)
+    });
+    let defaults = defaults.unwrap_or_default();
     let tree = list.tree();
     for (item, path) in list.items("images", output) {
         if output.is_full() {
             break;
         }
-        match tree.text(item).map(str::parse::<Reference>) {
-            Some(Ok(source)) => output.entry(defaults.applied_to(Entry::new(source, tree.line(item)))),
-            Some(Err(error)) => output.error(tree.line(item), format!("{path}: {error}. Correct it.")),
-            None => {
-                if let Some(image) = Fields::new(tree, item, path, output) {
-                    parse_image(&image, &defaults, output);
-                }
+        let Some(text) = tree.text(item) else {
+            if let Some(image) = Fields::new(tree, item, path, output) {
+                parse_image(&image, &defaults, output);
             }
+            continue;
+        };
+        match text.parse::<Reference>() {
+            Ok(source) => {
+                let line = tree.line(item);
+                Settings::default().or(&defaults, line).add(Entry::new(source, line), text, output);
+            }
+            Err(error) => output.error(tree.line(item), format!("{path}: {error}. Correct it.")),
         }
     }
 }
 
-fn parse_defaults(fields: &Fields<'_>, output: &mut Output) -> Defaults {
-    fields.check_keys(output, |key, _| unknown(key, &["platform", "credentials"]));
-    let platforms = fields.platforms("platform", output);
-    Defaults { platforms, credentials: fields.text("credentials", output).map(Into::into) }
-}
-
-impl Defaults {
-    fn applied_to(&self, entry: Entry) -> Entry {
-        let platforms = entry.platforms.or_else(|| self.platforms.clone());
-        let credentials = entry.credentials.or_else(|| self.credentials.clone());
-        Entry { platforms, credentials, ..entry }
-    }
-}
-
-fn parse_image(image: &Fields<'_>, defaults: &Defaults, output: &mut Output) {
-    const KEYS: [&str; 5] = ["source", "repository", "tags", "platform", "credentials"];
-    image.check_keys(output, |key, _| unknown(key, &KEYS));
+fn parse_image(image: &Fields<'_>, defaults: &Settings, output: &mut Output) {
+    const NAMES: [&str; 2] = ["source", "repository"];
+    image.check_keys(output, |key, _| unknown(key, &[&NAMES[..], &SETTINGS].concat()));
     let Some(text) = image.required_text("source", output) else { return };
     let Some(source) = image.parse::<Reference>("source", image.line_of("source"), text, output) else {
         return;
     };
     let mut entry = Entry::new(source, image.line());
-    entry.platforms = image.platforms("platform", output);
-    entry.credentials = image.text("credentials", output).map(Into::into);
-    if let Some(name) = image.text("repository", output) {
-        match Target::parse(name) {
-            Ok(target) => entry.target = target,
-            Err(problem) => {
-                let problem = format!("{problem}. Correct it");
-                image.error_in(image.line_of("repository"), "repository", &problem, output);
+    if let Some(name) = image.text("repository", output)
+        && let Some(target) =
+            image.parse_by("repository", image.line_of("repository"), name, output, Target::parse)
+    {
+        entry.target = target;
+    }
+    let own = Settings::parse(image, output);
+    if image.get("tags").is_some() && has_tag_or_digest(text) {
+        return image.error("tags", "conflicts with the tag in source. Remove one of them", output);
+    }
+    own.or(defaults, image.line()).add(entry, text, output);
+}
+
+/// Settings of an image, or defaults for all images.
+#[derive(Default)]
+struct Settings {
+    tags: Option<Tags>,
+    platforms: Option<PlatformSelection>,
+    credentials: Option<String>,
+    min_age: Option<Duration>,
+    prune: Option<bool>,
+    is_shared: Option<bool>,
+}
+
+impl Settings {
+    fn parse(fields: &Fields<'_>, output: &mut Output) -> Self {
+        let min_age = fields.text("min_age", output);
+        Self {
+            tags: Tags::parse(fields, output),
+            platforms: fields.platforms("platform", output),
+            credentials: fields.text("credentials", output).map(Into::into),
+            min_age: min_age.and_then(|text| {
+                fields.parse_by("min_age", fields.line_of("min_age"), text, output, parse_age)
+            }),
+            prune: fields.switch("prune", output),
+            is_shared: fields.switch("shared", output),
+        }
+    }
+
+    /// Adds the defaults for missing settings of an image on this line.
+    fn or(self, defaults: &Self, line: usize) -> Self {
+        Self {
+            tags: self.tags.or_else(|| defaults.tags.as_ref().map(|tags| tags.at_line(line))),
+            platforms: self.platforms.or_else(|| defaults.platforms.clone()),
+            credentials: self.credentials.or_else(|| defaults.credentials.clone()),
+            min_age: self.min_age.or(defaults.min_age),
+            prune: self.prune.or(defaults.prune),
+            is_shared: self.is_shared.or(defaults.is_shared),
+        }
+    }
+
+    /// Adds the entries of an image. `source` is its reference as written: a tag in it replaces the tags of the
+    /// defaults.
+    fn add(self, entry: Entry, source: &str, output: &mut Output) {
+        let entry = Entry {
+            platforms: self.platforms,
+            credentials: self.credentials,
+            min_age: self.min_age,
+            prune: self.prune.unwrap_or_default(),
+            is_shared: self.is_shared.unwrap_or_default(),
+            ..entry
+        };
+        match self.tags.filter(|_| !has_tag_or_digest(source)) {
+            None => output.entry(entry),
+            Some(Tags::Rules(rules)) => output.entry(entry.with_rules(rules)),
+            Some(Tags::Exact(tags)) => {
+                tags.into_iter().for_each(|(tag, line)| output.entry(Entry { line, ..entry.with_tag(tag) }));
             }
         }
     }
-    let entry = defaults.applied_to(entry);
-    if image.get("tags").is_none() {
-        return output.entry(entry);
-    }
-    if has_tag_or_digest(text) {
-        return image.error("tags", "conflicts with the tag in source. Remove one of them", output);
-    }
-    for (text, line) in tags(image, output) {
-        if let Some(tag) = image.parse::<Tag>("tags", line, text, output) {
-            let source = entry.source.repository.with_tag(tag.clone());
-            output.entry(Entry { line, source, tag: Some(tag), ..entry.clone() });
-        }
-    }
-}
-
-/// Returns the exact tags with their lines.
-fn tags<'a>(image: &Fields<'a>, output: &mut Output) -> Vec<(&'a str, usize)> {
-    let rules = image.get("tags").and_then(|tags| image.tree().entries(tags).next());
-    if rules.is_some() {
-        let Some(rules) = image.mapping("tags", output) else { return Vec::new() };
-        rules.check_keys(output, |_, _| Some("is a tag rule, which is not supported. List the tags".into()));
-        return Vec::new();
-    }
-    image.texts("tags", output).unwrap_or_default()
 }
 
 /// Returns the end of a sentence if a key is not known.

@@ -4,23 +4,27 @@
 //! this project ([`images`]) and the `sync` section of regsync ([`regsync`]). [`entry`] describes the result,
 //! [`fields`] reads YAML mappings, and [`output`] collects entries and errors.
 //!
-//! [`TagRules`] select tags of a repository, by the [`TagVersion`] in a tag and by its text. No I/O.
+//! [`TagRules`] select tags of a repository, by the [`TagVersion`] in a tag and by its text. [`rules`] reads them
+//! from YAML, and [`age`] reads minimum ages. No I/O.
 
+mod age;
 mod entry;
 mod fields;
 mod images;
 mod lines;
 mod output;
 mod regsync;
+mod rules;
 mod tag_pattern;
 mod tag_rules;
 mod version;
 
+pub use age::{InvalidAge, format_age, parse_age};
 pub use entry::{Entry, Target};
 pub use output::ListError;
 pub use tag_pattern::{InvalidTagPattern, TagPattern};
 pub use tag_rules::{InReason, OutReason, TagDecision, TagRules};
-pub use version::TagVersion;
+pub use version::{TagVersion, newest_first};
 
 use crate::yaml::Tree;
 use fields::Fields;

@@ -7,6 +7,9 @@ use crate::text::SanitizedText;
 /// Maximum number of errors that are reported.
 const MAX_ERRORS: usize = 20;
 
+/// Maximum number of values in the tag rules of a list. Aliases can repeat them for each image.
+const MAX_RULE_VALUES: usize = 10_000;
+
 /// Maximum length of a quoted text in characters.
 const QUOTE_CHARS: usize = 100;
 
@@ -27,11 +30,12 @@ pub(super) struct Output<'a> {
     entries: Vec<Entry>,
     errors: Vec<ListError>,
     has_too_many: bool,
+    rule_values: usize,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(file: &'a str) -> Self {
-        Self { file, entries: Vec::new(), errors: Vec::new(), has_too_many: false }
+        Self { file, entries: Vec::new(), errors: Vec::new(), has_too_many: false, rule_values: 0 }
     }
 
     pub(super) fn entry(&mut self, entry: Entry) {
@@ -41,6 +45,20 @@ impl<'a> Output<'a> {
             self.has_too_many = true;
             self.error(entry.line, format!("the list has more than {MAX_ENTRIES} images. Split it."));
         }
+    }
+
+    /// Counts the values of tag rules. Returns false if the list has too many.
+    pub(super) fn add_rule_values(&mut self, line: usize, count: usize) -> bool {
+        self.rule_values = self.rule_values.saturating_add(count);
+        let is_allowed = self.rule_values <= MAX_RULE_VALUES;
+        if !is_allowed && !self.has_too_many {
+            self.has_too_many = true;
+            self.error(
+                line,
+                format!("the list has more than {MAX_RULE_VALUES} values in tag rules. Split it."),
+            );
+        }
+        is_allowed
     }
 
     /// Returns true if further entries and errors would be dropped.

@@ -133,7 +133,8 @@ impl TagRules {
         }
     }
 
-    fn has_only_exact_tags(&self) -> bool {
+    /// Returns true if `exact` is the only kind of rule, or if no rule exists.
+    pub(super) fn has_only_exact_tags(&self) -> bool {
         let Self { exact: _, semver, include, exclude, suffix, newest } = self;
         let has_no_version_rule = semver.is_empty() && suffix.is_none() && newest.is_none();
         has_no_version_rule && include.is_empty() && exclude.is_empty()

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::oci::Tag;
+
 /// The parts of a tag: `v1.27.0-rc.2-alpine3.19` has the prefix `v`, the numbers 1, 27 and 0, the
 /// pre-release `rc` 2, and the suffix `-alpine3.19`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +132,18 @@ fn pre_release(rest: &str) -> (Option<(String, u64)>, &str) {
     }
     let (number, suffix) = number.split_at(end);
     (Some((kind.to_ascii_lowercase(), number.parse().unwrap_or_default())), suffix)
+}
+
+/// Orders tags: versions before other tags, newer versions before older ones, and then by name.
+#[must_use]
+pub fn newest_first(a: &Tag, b: &Tag) -> Ordering {
+    let by_version = match (TagVersion::parse(a.as_str()), TagVersion::parse(b.as_str())) {
+        (Some(a), Some(b)) => b.compare(&a),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    };
+    by_version.then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]

@@ -169,6 +169,15 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
             "credentials is only for the provider's function. Remove it, and log in to the registry.";
         return Err(located(problem.into()));
     }
+    let setting = [
+        (entry.rules.is_some(), "tag rules are"),
+        (entry.min_age.is_some(), "min_age is"),
+        (entry.prune, "prune is"),
+        (entry.is_shared, "shared is"),
+    ];
+    if let Some((_, setting)) = setting.iter().find(|(is_set, _)| *is_set) {
+        return Err(located(format!("{setting} only for the provider's function. Remove it from the list.")));
+    }
     let has_complete_destination = entry.destination(None).is_ok();
     let destination = entry.destination(options.to).map_err(|problem| {
         let hint = if options.to.is_some() { "Change --to or the list" } else { "Add --to" };
