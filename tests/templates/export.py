@@ -38,6 +38,8 @@ PARAMETERS = {
         "Email": "images@acme.example",
     },
     "private-upstream": {"CredentialArn": arn("secretsmanager", "secret:hub-AbCdEf")},
+    "refresh-dashboard": {"StateMachineArn": arn("states", "stateMachine:Refresh")},
+    "refresh-pipeline": {"Pipeline": "app", "Email": "images@acme.example"},
     "stack-set": {"TemplateUrl": "https://acme/template.yaml", "OrganizationalUnitIds": "r-abcd"},
 }
 # Parameters of samples that are also deployed in the other account.

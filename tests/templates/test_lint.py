@@ -58,21 +58,24 @@ class Parameters(unittest.TestCase):
         self.template = load(PROVIDER)
 
     def test_each_has_a_description_a_default_and_bounds(self):
-        for name, parameter in self.template["Parameters"].items():
-            with self.subTest(name):
-                self.assertIn("Description", parameter)
-                self.assertIn("Default", parameter)
-                bounds = {"AllowedPattern", "AllowedValues", "MinValue"}
-                self.assertTrue(bounds & parameter.keys(), "no bounds")
-                if "AllowedPattern" in parameter:
-                    self.assertIn("ConstraintDescription", parameter)
-                    self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
+        for path in (PROVIDER, REFRESH):
+            for name, parameter in load(path)["Parameters"].items():
+                with self.subTest(name, path=path.name):
+                    self.assertIn("Description", parameter)
+                    self.assertIn("Default", parameter)
+                    bounds = {"AllowedPattern", "AllowedValues", "MinValue"}
+                    self.assertTrue(bounds & parameter.keys(), "no bounds")
+                    if "AllowedPattern" in parameter:
+                        self.assertIn("ConstraintDescription", parameter)
+                        self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
 
     def test_each_has_a_group_and_a_label(self):
-        interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
-        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
-        self.assertEqual(grouped, list(self.template["Parameters"]))
-        self.assertEqual(sorted(interface["ParameterLabels"]), sorted(grouped))
+        for path in (PROVIDER, REFRESH):
+            template = load(path)
+            interface = template["Metadata"]["AWS::CloudFormation::Interface"]
+            grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+            self.assertEqual(grouped, list(template["Parameters"]))
+            self.assertEqual(sorted(interface["ParameterLabels"]), sorted(grouped))
 
     def test_patterns_accept_valid_values_and_reject_similar_ones(self):
         repository = "arn:aws:ecr:eu-west-1:123456789012:repository/base/*"
