@@ -21,6 +21,7 @@
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`deletion`] | deletion of tags and images |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
+//! | [`timestamp`] | times as text |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
 //! | [`properties`], [`copy_settings`] | properties of an image in a template, and settings of the function |
 //! | [`mutability`], [`manifest_check`] | tags and manifests that a repository accepts |
@@ -61,6 +62,7 @@ mod stacks;
 mod state_table;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod token;
 mod unavailable;
 
@@ -98,4 +100,5 @@ pub use stacks::{Stack, StackError, StackResource, Stacks};
 #[cfg(feature = "command-line")]
 pub use state_table::TableContent;
 pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, WriteOutcome};
+pub use timestamp::format_timestamp;
 pub use unavailable::UnavailableCredentials;
