@@ -13,7 +13,7 @@ ACTIONS_SEEN := $(abspath $(TARGET))/actions-seen
 # Private items are documented too, so links to them are valid.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
-.PHONY: help build demo test check templates samples interop measure bench package release deploy publish delete
+.PHONY: help build demo test check templates refresh samples interop measure bench package release deploy publish delete
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,11 @@ check: ## Check format, lints, documentation, language, dependencies and license
 
 templates: ## Test templates, samples, scripts and docs (needs Python 3 and jq)
 	tests/templates/run.sh
+
+# With the features of the whole workspace, make test has compiled the dependencies already.
+refresh: ## Run the definition of the refresh stack with the real function (needs Python 3)
+	$(CARGO) build --locked --workspace --bin bootstrap --bin container-image --bin refresh-world
+	PROGRAMS=$(abspath $(TARGET))/debug tests/templates/run.sh --refresh
 
 samples: $(BOOTSTRAP) ## Run the images of the samples through the function: create, update, delete (needs Python 3)
 	tests/templates/run.sh --export $(TARGET)/samples.json

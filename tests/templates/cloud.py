@@ -16,22 +16,25 @@ TIMEOUT = 120
 
 
 class Cloud:
-    """moto's server, which stops at the end of the `with` block."""
+    """moto's server, which runs in the `with` block. `more` is added to its environment."""
 
-    def __enter__(self) -> "Cloud":
+    def __init__(self, program: Path = Path(__file__).with_name("server.py"), **more: str):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.program, self.more = program, more
+
+    def __enter__(self) -> "Cloud":
         self.server = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("server.py"), str(port)],
+            [sys.executable, self.program, str(self.port)],
             # By default, S3 denies access to buckets of other accounts.
-            env={**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"},
+            env={**os.environ, "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false", **self.more},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         for _ in range(300):
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return self
             if self.server.poll() is not None:
                 break

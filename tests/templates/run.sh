@@ -7,6 +7,8 @@
 #
 # Usage: run.sh [NAME...]       runs these tests (arguments of `python -m unittest`), or all
 #        run.sh --export FILE   writes the evaluated templates (see export.py)
+#        run.sh --refresh [NAME...]   runs the tests of the refresh stack in tests/refresh instead. They need the
+#                               programs of a debug build, whose folder is PROGRAMS.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -26,6 +28,11 @@ export PATH=$environment/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 export ACTIONS_SEEN=$target/actions-seen
 if [ "${1:-}" = --export ]; then
     exec python "$here/export.py" "$2"
+fi
+if [ "${1:-}" = --refresh ]; then
+    shift
+    export PYTHONPATH=$here PROGRAMS=${PROGRAMS:-$(realpath "$target")/debug}
+    here=$root/tests/refresh
 fi
 cd "$here"
 if [ $# -gt 0 ]; then
