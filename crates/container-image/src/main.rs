@@ -32,6 +32,7 @@ mod report;
 mod resolve;
 mod scan;
 mod signals;
+mod tag_lists;
 mod template;
 
 use std::io;

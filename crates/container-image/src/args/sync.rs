@@ -29,7 +29,8 @@ Examples:
     container-image sync images.txt --to registry.example/mirror --check
 
 Lists: one reference on each line, with optional --platform=P and --alias=NAME
-in front of it, or YAML with the key images, or the file of regsync.
+in front of it, or YAML with the key images, or the file of regsync. Tag rules
+in YAML select tags of the source.
 
 Destinations: the path of the source below --to, without its registry and
 without library/ of Docker Hub: docker.io/library/nginx:1.27 is copied to
@@ -75,6 +76,10 @@ pub(crate) struct SyncArgs {
     /// Compare digests, copy nothing, and exit with 3 if an image differs
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// Copy images of any age. A shell has no record of the time at which a digest was first seen
+    #[arg(long)]
+    pub(crate) ignore_min_age: bool,
 
     /// Print a JSON document with the images, created repositories, and a summary
     #[arg(long)]

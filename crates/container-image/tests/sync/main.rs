@@ -7,6 +7,7 @@ mod common;
 mod copy_script;
 mod mirror;
 mod output;
+mod rules;
 
 use std::fmt::Write as _;
 

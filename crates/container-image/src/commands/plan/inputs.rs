@@ -73,8 +73,12 @@ fn read_file(args: &PlanArgs, path: &Path, inputs: &mut Inputs) -> Result<(), Ve
     match template {
         Some(template) => inputs.templates.push(TemplateFile { name, template }),
         None => {
-            let options =
-                ListOptions { to: args.to.as_ref(), platforms: &args.platform, include_referrers: false };
+            let options = ListOptions {
+                to: args.to.as_ref(),
+                platforms: &args.platform,
+                include_referrers: false,
+                ignores_min_age: true,
+            };
             inputs.images.extend(images_of_list(&name, &content, &options)?);
         }
     }

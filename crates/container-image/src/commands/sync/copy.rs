@@ -21,6 +21,7 @@ use crate::creation::CreatedRepository;
 use crate::planning::{Prepared, Writes};
 use crate::report;
 use crate::resolve::affects_registry;
+use crate::tag_lists;
 
 /// The parts that all copies share.
 pub(super) struct Copier<'a> {
@@ -45,7 +46,7 @@ impl Copier<'_> {
         let request = &image.request;
         let (client, repository) = (&self.connection.client, &request.source.repository);
         let source = Source::with_mirrors(client, repository.clone(), None, &self.args.reading.mirror);
-        let change = match self.earlier_failure(request) {
+        let change = match self.earlier_failure(image) {
             Some(failure) => Err(failure),
             None => self.change(request, &source).await,
         };
@@ -108,8 +109,12 @@ impl Copier<'_> {
         all
     }
 
-    /// Returns the failure of an unreachable registry for another image.
-    fn earlier_failure(&self, request: &Request) -> Option<Error> {
+    /// Returns the failure of an unreachable registry for another image, or of the list of tags.
+    fn earlier_failure(&self, image: &Image) -> Option<Error> {
+        let request = &image.request;
+        if let Some(cause) = &image.tags_error {
+            return Some(tag_lists::failure(&request.source.repository, cause.clone()));
+        }
         let failed = self.failed_registries.lock().unwrap_or_else(PoisonError::into_inner);
         let (source, destination) = (&request.source.repository, &request.destination);
         if let Some(cause) = failed.get(destination.registry()) {

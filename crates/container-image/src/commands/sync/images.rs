@@ -6,7 +6,8 @@ use std::path::Path;
 
 use image_copy::copy::{PlatformSelection, Request};
 use image_copy::list::{self, Entry, ListError, MAX_LIST_BYTES};
-use image_copy::oci::{Prefix, Reference, Tag};
+use image_copy::oci::{Prefix, Reference, Repository, Tag};
+use image_copy::registry;
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use crate::args::SyncArgs;
@@ -21,17 +22,53 @@ const QUOTE_CHARS: usize = 100;
 /// File name endings of lists. An argument with one of them is never a reference.
 const LIST_ENDINGS: [&str; 6] = [".txt", ".yaml", ".yml", ".json", ".list", ".lst"];
 
+/// Lists whose rules have not selected images yet.
+pub(crate) struct Lists {
+    pub(super) items: Vec<Item>,
+    /// Number of images with settings that only the refresh stack uses.
+    pub(crate) refresh_settings: usize,
+}
+
+/// An image, or the images of one repository that rules select.
+pub(crate) struct Item {
+    /// The image. With rules, its source and its destination have no tag.
+    pub(super) image: Image,
+    /// The entry with its rules.
+    pub(super) rules: Option<Entry>,
+}
+
 /// One image to copy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Image {
     pub(crate) request: Request,
     /// Name of the list and line. `None` for an argument.
     pub(crate) origin: Option<(String, usize)>,
     /// True if the list contains the registry of the destination.
     pub(crate) has_complete_destination: bool,
+    /// Error of the list of tags, from which rules could not select images.
+    pub(crate) tags_error: Option<registry::Error>,
+}
+
+impl Lists {
+    /// Returns the repositories of all sources and destinations.
+    pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        let requests = self.items.iter().map(|item| &item.image.request);
+        requests.flat_map(|request| [&request.destination, &request.source.repository])
+    }
+
+    /// Returns the repositories of all destinations.
+    pub(crate) fn destinations(&self) -> impl Iterator<Item = &Repository> {
+        self.items.iter().map(|item| &item.image.request.destination)
+    }
 }
 
 impl Image {
+    /// Returns the image of another tag, which keeps its name.
+    pub(super) fn with_source(&self, source: Reference) -> Self {
+        let request = Request { tag: source.tag.clone(), source, ..self.request.clone() };
+        Self { request, ..self.clone() }
+    }
+
     /// Returns `images.txt:3`, or an empty text for an argument.
     pub(crate) fn location(&self) -> String {
         self.origin.as_ref().map(|(list, line)| format!("{list}:{line}")).unwrap_or_default()
@@ -43,43 +80,47 @@ pub(crate) struct ListOptions<'a> {
     pub(crate) to: Option<&'a Prefix>,
     pub(crate) platforms: &'a PlatformSelection,
     pub(crate) include_referrers: bool,
+    /// True if images of any age are copied.
+    pub(crate) ignores_min_age: bool,
 }
 
 /// Reads all lists and references.
 ///
 /// # Errors
-/// One line for each error. Two images with the same destination are an error.
-pub(crate) fn read(args: &SyncArgs) -> Result<Vec<Image>, Vec<String>> {
-    let mut images = Vec::new();
+/// One line for each error.
+pub(crate) fn read(args: &SyncArgs) -> Result<Lists, Vec<String>> {
+    let mut items = Vec::new();
     let mut errors = Vec::new();
     let mut seen = HashSet::new();
+    let mut refresh_settings = 0;
     let options = ListOptions {
         to: args.to.as_ref(),
         platforms: &args.platform,
         include_referrers: args.reading.include_referrers,
+        ignores_min_age: args.ignore_min_age,
     };
     for argument in args.images.iter().filter(|argument| seen.insert(*argument)) {
         match read_argument(argument) {
             Ok((name, entries)) => {
-                images.extend(images_of_entries(name.as_deref(), entries, &options, &mut errors));
+                refresh_settings += entries.iter().filter(|entry| entry.prune || entry.is_shared).count();
+                items.extend(items_of_entries(name.as_deref(), entries, &options, &mut errors));
             }
             Err(lines) => errors.extend(lines),
         }
     }
-    let images = without_duplicates(images, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
-    if images.is_empty() {
+    if items.is_empty() {
         return Err(vec!["the lists contain no image. Add a reference.".into()]);
     }
-    Ok(images)
+    Ok(Lists { items, refresh_settings })
 }
 
-/// Returns the images of a list.
+/// Returns the images of a list without tag rules.
 ///
 /// # Errors
-/// One line for each error. Two images with the same destination are an error.
+/// One line for each error. Two images with the same destination are an error, and so are tag rules.
 pub(crate) fn images_of_list(
     name: &str,
     content: &[u8],
@@ -87,31 +128,38 @@ pub(crate) fn images_of_list(
 ) -> Result<Vec<Image>, Vec<String>> {
     let (_, entries) = entries(name.to_owned(), content)?;
     let mut errors = Vec::new();
-    let images = images_of_entries(Some(name), entries, options, &mut errors);
-    let images = without_duplicates(images, &mut errors);
+    let items = items_of_entries(Some(name), entries, options, &mut errors);
+    if let Some(Item { image, .. }) = items.iter().find(|item| item.rules.is_some()) {
+        let problem = "tag rules are not supported here. List the tags, or run sync with --dry-run.";
+        errors.push(format!("{}: {problem}", image.location()));
+    }
+    let images = without_duplicates(items.into_iter().map(|item| item.image).collect(), &mut errors);
     if errors.is_empty() { Ok(images) } else { Err(errors) }
 }
 
-/// Returns the images of the entries. A missing option is one error, not one for each image.
-fn images_of_entries(
+/// Returns the items of the entries. A missing option is one error, not one for each image.
+fn items_of_entries(
     list: Option<&str>,
     entries: Vec<Entry>,
     options: &ListOptions<'_>,
     errors: &mut Vec<String>,
-) -> Vec<Image> {
-    let relative = entries.iter().find(|entry| entry.destination(None).is_err());
-    if let Some(entry) = relative.filter(|_| options.to.is_none()) {
+) -> Vec<Item> {
+    let has_no_destination = |entry: &&Entry| options.to.is_none() && entry.destination(None).is_err();
+    let is_too_young = |entry: &&Entry| !options.ignores_min_age && entry.min_age.is_some();
+    let first = entries.iter().find(has_no_destination).or_else(|| entries.iter().find(is_too_young));
+    if let Some(entry) = first {
         errors.extend(image(options, list, entry.clone()).err());
         return Vec::new();
     }
-    let mut images = Vec::new();
+    let mut items = Vec::new();
     for entry in entries {
+        let rules = entry.rules.is_some().then(|| entry.clone());
         match image(options, list, entry) {
-            Ok(image) => images.push(image),
+            Ok(image) => items.push(Item { image, rules }),
             Err(line) => errors.push(line),
         }
     }
-    images
+    items
 }
 
 /// Returns the entries of a list with its name, or of a reference without a name.
@@ -169,20 +217,16 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
             "credentials is only for the provider's function. Remove it, and log in to the registry.";
         return Err(located(problem.into()));
     }
-    let setting = [
-        (entry.rules.is_some(), "tag rules are"),
-        (entry.min_age.is_some(), "min_age is"),
-        (entry.prune, "prune is"),
-        (entry.is_shared, "shared is"),
-    ];
-    if let Some((_, setting)) = setting.iter().find(|(is_set, _)| *is_set) {
-        return Err(located(format!("{setting} only for the provider's function. Remove it from the list.")));
-    }
     let has_complete_destination = entry.destination(None).is_ok();
     let destination = entry.destination(options.to).map_err(|problem| {
         let hint = if options.to.is_some() { "Change --to or the list" } else { "Add --to" };
         located(format!("{problem}. {hint}."))
     })?;
+    if entry.min_age.is_some() && !options.ignores_min_age {
+        let problem = "min_age needs the state table of the refresh stack. Pass --ignore-min-age to copy images \
+                       of any age.";
+        return Err(located(problem.into()));
+    }
     let request = Request {
         source: entry.source,
         destination,
@@ -191,11 +235,12 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
         earlier_copies: Vec::new(),
         include_referrers: options.include_referrers,
     };
-    Ok(Image { request, origin: list.map(|list| (list.to_owned(), line)), has_complete_destination })
+    let origin = list.map(|list| (list.to_owned(), line));
+    Ok(Image { request, origin, has_complete_destination, tags_error: None })
 }
 
 /// Removes repeated images. Adds an error for each image whose destination another image has.
-fn without_duplicates(images: Vec<Image>, errors: &mut Vec<String>) -> Vec<Image> {
+pub(super) fn without_duplicates(images: Vec<Image>, errors: &mut Vec<String>) -> Vec<Image> {
     let mut kept: Vec<Image> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
     for image in images {

@@ -1,13 +1,14 @@
 //! `container-image sync`: copies the images of lists, several at once, and keeps going after a failure.
 //!
-//! [`images`] reads the lists, [`copy`] handles one image, [`result`] describes its result, [`progress`] shows
-//! bars, and [`report_file`] writes the file of `--report`.
+//! [`images`] reads the lists, [`tags`] selects images by rules, [`copy`] handles one image, [`result`] describes its
+//! result, [`progress`] shows bars, and [`report_file`] writes the file of `--report`.
 
 mod copy;
 mod images;
 mod progress;
 mod report_file;
 mod result;
+mod tags;
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -23,7 +24,9 @@ use crate::creation;
 use crate::report::sync::{SyncReport, SyncSummary};
 use crate::report::{self, Signal};
 use crate::signals::wait_for_signal;
+use crate::tag_lists::TagLists;
 use copy::Copier;
+use images::Lists;
 use progress::SyncProgress;
 use report_file::{ReportFile, ReportKeys};
 
@@ -35,8 +38,30 @@ const DIFFERS: u8 = 3;
 
 /// Copies the images of lists.
 pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
-    let images = match images::read(args) {
-        Ok(images) => images,
+    let lists = match images::read(args) {
+        Ok(lists) => lists,
+        Err(lines) => return report::invalid(&lines),
+    };
+    let spec = match creation::settings(&args.creation, lists.destinations()) {
+        Ok(spec) => spec,
+        Err(line) => return report::invalid(&[line]),
+    };
+    let connection = match Connection::open(&args.connection, lists.repositories()) {
+        Ok(connection) => connection,
+        Err(line) => return report::fail(&line),
+    };
+    let mut notes = refresh_note(&lists);
+    let tag_lists = TagLists::new(&connection.client);
+    let selected = tokio::select! {
+        biased;
+        signal = wait_for_signal() => return report::interrupted(signal, "nothing was changed"),
+        selected = lists.select(&tag_lists, args.jobs.into()) => selected,
+    };
+    let images = match selected {
+        Ok(selected) => {
+            notes.extend(selected.notes);
+            selected.images
+        }
         Err(lines) => return report::invalid(&lines),
     };
     let created = args.report.as_ref().map(|path| {
@@ -47,17 +72,9 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         Ok(report_file) => report_file,
         Err(line) => return report::invalid(&[line]),
     };
-    let requests = || images.iter().map(|image| &image.request);
-    let spec = match creation::settings(&args.creation, requests().map(|request| &request.destination)) {
-        Ok(spec) => spec,
-        Err(line) => return report::invalid(&[line]),
-    };
-    let destinations = requests().map(|request| &request.destination);
-    let repositories = destinations.chain(requests().map(|request| &request.source.repository));
-    let connection = match Connection::open(&args.connection, repositories) {
-        Ok(connection) => connection,
-        Err(line) => return report::fail(&line),
-    };
+    if verbosity != Verbosity::Quiet {
+        notes.iter().for_each(|note| report::note(note));
+    }
     let started = Instant::now();
     let progress = Arc::new(SyncProgress::new(images.len()));
     let concurrent_blobs = ConcurrentBlobs::new(args.jobs.into());
@@ -127,6 +144,19 @@ async fn copy_all<'a>(
                 None => return None,
             },
             () = &mut show => unreachable!("the bars never complete"),
+        }
+    }
+}
+
+/// Returns a note if the lists have settings of the refresh stack.
+fn refresh_note(lists: &Lists) -> Vec<String> {
+    match lists.refresh_settings {
+        0 => Vec::new(),
+        1 => vec!["prune and shared of 1 entry are ignored, because only the refresh stack uses them".into()],
+        count => {
+            vec![format!(
+                "prune and shared of {count} entries are ignored, because only the refresh stack uses them"
+            )]
         }
     }
 }
