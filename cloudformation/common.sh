@@ -6,6 +6,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # The template that installs the provider.
 template=$root/cloudformation/cfn-container-image-provider.yaml
+# The template of the refresh stack.
+refresh_template=$root/cloudformation/image-refresh.yaml
 # Output folder of package.sh.
 packages=${PACKAGES:-${CARGO_TARGET_DIR:-$root/target}/package}
 # Name of the stack.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Publishes packages and template, so that others can install the provider with one command. Every Region
-# has its own bucket. The template has the published keys, which contain the version, as defaults.
+# Publishes packages and templates, so that others can install the provider with one command. Every Region
+# has its own bucket. The provider's template has the published keys, which contain the version, as defaults.
 #
 # Environment variables:
 #   BUCKET_PREFIX  required: buckets without -REGION, created if missing
@@ -100,6 +100,7 @@ trap 'rm -f "$rendered"' EXIT
 render_template >"$rendered"
 # The template can change without the packages, and published objects never change.
 template_key=${key%/*}/$(digest <"$rendered").yaml
+refresh_key=${key%/*}/image-refresh-$(digest <"$refresh_template").yaml
 for target in $regions; do
     bucket=$prefix-$target
     ensure_bucket "$bucket" "$target"
@@ -110,10 +111,12 @@ for target in $regions; do
             upload "$packages/container-image-$architecture" "$bucket" "${key%/*}/container-image-$architecture" "$target"
     done
     upload "$rendered" "$bucket" "$template_key" "$target"
+    upload "$refresh_template" "$bucket" "$refresh_key" "$target"
 done
 
 for target in $regions; do
-    url=https://$prefix-$target.s3.$target.$suffix/$template_key
+    folder=https://$prefix-$target.s3.$target.$suffix
+    url=$folder/$template_key
     cat <<END
 
 To install the provider in $target, run:
@@ -124,5 +127,10 @@ To install the provider in $target, run:
 or open in the console:
 
   https://$target.$console/cloudformation/home?region=$target#/stacks/create/review?stackName=cfn-container-image-provider&templateURL=$url
+
+To keep a list of images current (docs/refresh.md), then run:
+
+  aws cloudformation create-stack --region $target --stack-name image-refresh \\
+    --capabilities CAPABILITY_IAM --template-url $folder/$refresh_key
 END
 done

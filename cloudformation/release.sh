@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds everything that a release publishes, into target/release-VERSION: the zip files and the command line
-# for both architectures, the template, an SBOM for each program (CycloneDX), and the checksums of all files.
+# for both architectures, the templates, an SBOM for each program (CycloneDX), and the checksums of all files.
 # Proves first that a second clone gives the same packages.
 #
 # Needs what make package needs, git, and cargo-cyclonedx: cargo install --locked cargo-cyclonedx
@@ -22,7 +22,7 @@ STRICT=1 "$root/cloudformation/package.sh"
 release=${CARGO_TARGET_DIR:-$root/target}/release-$(version)
 rm -rf "$release"
 mkdir -p "$release"
-cp "$packages"/bootstrap-*.zip "$packages"/container-image-* "$template" "$release/"
+cp "$packages"/bootstrap-*.zip "$packages"/container-image-* "$template" "$refresh_template" "$release/"
 
 # The tool writes beside each Cargo.toml and states the folder, so it runs in a clone.
 clone=$(mktemp -d)

@@ -22,7 +22,7 @@ import yaml
 from botocore.exceptions import ClientError
 
 from cloud import Cloud
-from template import ROOT, Evaluation, Loader
+from template import REFRESH, ROOT, Evaluation, Loader
 
 SCRIPTS = ROOT / "cloudformation"
 NAME = "cfn-container-image-provider"
@@ -209,11 +209,18 @@ class Stacks(Installation):
             self.assertIn(f"--template-url https://acme-{region}.s3.{region}.amazonaws.com/{NAME}/", text)
             self.assertIn(f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}#", text)
         again = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
-        self.assertEqual(again.count("exists already"), 3)
+        self.assertEqual(again.count("exists already"), 4)
         self.assertNotIn("uploaded", again)
         self.pack("second")
         changed = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
-        self.assertEqual(changed.count("uploaded"), 3)
+        self.assertEqual(changed.count("uploaded"), 4)
+
+    def test_publish_also_uploads_the_refresh_stack(self):
+        text = self.succeeds(self.script("publish", BUCKET_PREFIX="acme"))
+        url = re.search(r"--stack-name image-refresh \\\n    --capabilities CAPABILITY_IAM --template-url (\S+)", text)[1]
+        bucket, key = re.fullmatch(r"https://([a-z0-9-]+)\.s3\.eu-west-1\.amazonaws\.com/(\S+)", url).groups()
+        content = self.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        self.assertEqual(content, REFRESH.read_bytes())
 
     def policy(self) -> tuple[dict, list[dict]]:
         """Returns the statement that requires TLS, and the other statements of the bucket policy."""
