@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from template import ROOT, load
+from template import REFRESH, ROOT, load
 from test_stacks import NAME, Installation
 
 
@@ -148,6 +148,49 @@ class Tutorial(Installation):
             self.assertTrue(command.startswith("container-image update --"))
             self.assertLessEqual(set(re.findall(r" --([a-z-]+)", command)), known)
         self.assertEqual(check.replace("--check ", ""), pin)
+
+
+class Refresh(Installation):
+    def setUp(self):
+        super().setUp()
+        role = self.cloud.client("iam").create_role(RoleName="workflow", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+        self.states = self.cloud.client("stepfunctions")
+        machine = self.states.create_state_machine(name="Refresh", definition=definition, roleArn=role)
+        self.machine = machine["stateMachineArn"]
+        location = {"LocationConstraint": "eu-west-1"}
+        self.cloud.client("s3").create_bucket(Bucket="refresh", CreateBucketConfiguration=location)
+        # moto cannot create the stack itself, because it does not remove AWS::NoValue from lists.
+        values = {"StateMachineArn": self.machine, "BucketName": "refresh", "ListObject": "s3://refresh/list.yaml"}
+        self.assertEqual(values.keys(), load(REFRESH)["Outputs"].keys())
+        outputs = {name: {"Value": value} for name, value in values.items()}
+        body = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}
+        self.cloud.client("cloudformation").create_stack(StackName="image-refresh", TemplateBody=json.dumps(body))
+
+    def shell(self, heading: str, number: int = 0) -> str:
+        text = commands("refresh.md", heading, number)
+        done = self.cloud.run("bash", "-euo", "pipefail", "-c", f'cd "{self.packages}"\n{text}')
+        return self.succeeds(done)
+
+    def test_the_commands_upload_a_list_start_a_run_and_delete_the_stack(self):
+        (self.packages / "list.yaml").write_text("images: [nginx:1.27]\n")
+        self.shell("Install", 2)
+        bucket, key = "refresh", load(REFRESH)["Parameters"]["ListKey"]["Default"]
+        content = self.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        self.assertEqual(content, b"images: [nginx:1.27]\n")
+        self.shell("Run it now")
+        self.assertEqual(len(self.states.list_executions(stateMachineArn=self.machine)["executions"]), 1)
+        self.shell("Uninstall")
+        with self.assertRaisesRegex(ClientError, "does not exist"):
+            self.cloud.client("cloudformation").describe_stacks(StackName="image-refresh")
+
+    def test_the_installation_names_the_template_and_its_capability(self):
+        text = commands("refresh.md", "Install")
+        self.assertIn(f"--template-file {REFRESH.relative_to(ROOT)} ", text)
+        self.assertIn("--stack-name image-refresh ", text)
+        # A role with a name would need CAPABILITY_NAMED_IAM.
+        self.assertIn("--capabilities CAPABILITY_IAM\n", text)
+        self.assertNotIn("RoleName:", REFRESH.read_text())
 
 
 if __name__ == "__main__":
