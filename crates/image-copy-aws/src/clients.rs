@@ -11,7 +11,8 @@ use aws_sdk_ecr::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use tokio::time::Instant;
 
 use crate::arn::RepositoryArn;
@@ -22,7 +23,8 @@ use crate::retry::{RetryPolicy, RetryingClient};
 /// A missing route must not use up an invocation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Responses are small and quick. `PutImage` checks every layer, which takes seconds.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+const TLS: Provider = Provider::Rustls(CryptoMode::AwsLc);
 
 /// Options of AWS clients that the environment does not set.
 #[derive(Debug, Clone, Default)]
@@ -116,16 +118,34 @@ pub(crate) fn config_loader(app_name: String, certificates: &[u8]) -> ConfigLoad
     if certificates.is_empty() { loader } else { loader.http_client(http_client_with(certificates)) }
 }
 
-/// Returns the SDK's HTTP client with these CA certificates. A client built by hand does not use the proxy
-/// unless it is set.
+/// Returns the SDK's HTTP client with these CA certificates.
 fn http_client_with(certificates: &[u8]) -> SharedHttpClient {
-    let store = TrustStore::default().with_pem_certificate(certificates);
-    let context = TlsContext::builder().with_trust_store(store).build();
-    let context = context.expect("a trust store is all that is needed");
+    let context = tls_context(certificates);
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+        let mut builder = connector_builder();
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context.clone()).build()
+        builder.tls_provider(TLS).tls_context(context.clone()).build()
     })
+}
+
+/// Returns a connection pool with the SDK's proxies, for requests that no SDK crate sends. It trusts these CA
+/// certificates besides the system's, and follows no redirects.
+pub(crate) fn connector_with(certificates: &[u8]) -> SharedHttpConnector {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    let builder = connector_builder().connector_settings(settings);
+    SharedHttpConnector::new(builder.tls_provider(TLS).tls_context(tls_context(certificates)).build())
+}
+
+/// A connector built by hand does not use the proxy unless it is set.
+fn connector_builder() -> ConnectorBuilder {
+    Connector::builder().proxy_config(ProxyConfig::from_env())
+}
+
+fn tls_context(certificates: &[u8]) -> TlsContext {
+    let mut store = TrustStore::default();
+    if !certificates.is_empty() {
+        store = store.with_pem_certificate(certificates);
+    }
+    TlsContext::builder().with_trust_store(store).build().expect("a trust store is all that is needed")
 }

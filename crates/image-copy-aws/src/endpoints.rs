@@ -27,6 +27,7 @@ pub(crate) enum Service {
     SecretsManager,
     Ssm,
     DynamoDb,
+    S3,
     #[cfg(feature = "command-line")]
     CloudFormation,
     #[cfg(feature = "command-line")]
@@ -65,6 +66,11 @@ impl EndpointOptions {
             (Service::SecretsManager, _) => "secretsmanager",
             (Service::Ssm, _) => "ssm",
             (Service::DynamoDb, _) => "dynamodb",
+            // The dual-stack hosts of S3 are in the standard domain
+            // (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/dual-stack-endpoints.html>,
+            // <https://docs.aws.amazon.com/general/latest/gr/s3.html>).
+            (Service::S3, true) => return format!("s3{fips}.dualstack.{region}.{}", partition.suffix()),
+            (Service::S3, false) => "s3",
             #[cfg(feature = "command-line")]
             (Service::CloudFormation, _) => "cloudformation",
             #[cfg(feature = "command-line")]
@@ -121,6 +127,32 @@ mod tests {
         let error = ALL[2].repository(&isolated).unwrap_err().to_string();
         assert_eq!(error, "partition aws-iso has no dual-stack registry hosts");
         assert!(ALL[1].repository(&isolated).is_ok());
+    }
+
+    #[test]
+    fn s3_has_its_own_dual_stack_hosts() {
+        for (region, hosts) in [
+            (
+                "us-gov-west-1",
+                [
+                    "s3.us-gov-west-1.amazonaws.com",
+                    "s3-fips.us-gov-west-1.amazonaws.com",
+                    "s3.dualstack.us-gov-west-1.amazonaws.com",
+                    "s3-fips.dualstack.us-gov-west-1.amazonaws.com",
+                ],
+            ),
+            (
+                "cn-north-1",
+                [
+                    "s3.cn-north-1.amazonaws.com.cn",
+                    "s3-fips.cn-north-1.amazonaws.com.cn",
+                    "s3.dualstack.cn-north-1.amazonaws.com.cn",
+                    "s3-fips.dualstack.cn-north-1.amazonaws.com.cn",
+                ],
+            ),
+        ] {
+            assert_eq!(ALL.map(|endpoints| endpoints.api_host(Service::S3, region)), hosts);
+        }
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@
 //! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
 //! | [`deployment`], [`repository_policy`] | the account, the provider's function and the permissions of its role, before a deployment |
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
+//! | [`objects`] | objects in S3 |
 //! | [`deletion`] | deletion of tags and images |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
 //! | [`timestamp`] | times as text |
@@ -44,6 +45,7 @@ mod images;
 mod lifecycle_preview;
 mod manifest_check;
 mod mutability;
+mod objects;
 mod partition;
 mod properties;
 mod public_credentials;
@@ -83,6 +85,7 @@ pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
 pub use functions::{Functions, InvokeError};
 pub use image_details::ImageDetails;
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};
+pub use objects::{InvalidObjectLocation, ObjectError, ObjectErrorKind, ObjectLocation, Objects};
 pub use partition::Partition;
 pub use properties::{InvalidProperty, Properties, display_value, fingerprint, parse_bool, platform_names};
 pub use public_credentials::EcrPublicCredentials;

@@ -277,6 +277,7 @@ fn classify_code(code: &str) -> ErrorClass {
         | "InternalFailure"
         | "InternalServiceError"
         | "InternalServerError"
+        | "InternalError"
         | "ServiceUnavailable"
         | "RequestTimeout" => ErrorClass::Transient,
         _ => ErrorClass::Permanent,
@@ -293,6 +294,11 @@ pub(crate) fn is_transient(error: &Error) -> bool {
         Error::Protocol(_) => true,
         _ => false,
     }
+}
+
+/// Returns true if the error code means a used-up quota.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    classify_code(code) == ErrorClass::Throttled
 }
 
 /// Finds the cause of a failed connection in the chain of sources. The SDK's HTTP client has private error

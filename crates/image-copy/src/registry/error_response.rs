@@ -151,7 +151,8 @@ impl ErrorResponse {
 
     /// Returns the response as a sentence about `registry`, or about the API call of a cloud service.
     pub(crate) fn sentence(&self, registry: &str) -> String {
-        let actor = if self.request.starts_with("ecr:") { self.request.as_str() } else { registry };
+        // Requests to a registry have a method and a path, API calls only a name such as `ecr:PutImage`.
+        let actor = if self.request.contains(' ') { registry } else { self.request.as_str() };
         format!("{actor} returned {}{}", self.summary(), http::attempts_suffix(self.attempts, self.elapsed))
     }
 }

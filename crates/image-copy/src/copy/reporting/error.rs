@@ -311,7 +311,9 @@ fn problem_of_aws_code(code: &str) -> Problem {
         "AccessDeniedException" | "AccessDenied" => Problem::AccessDenied,
         "UnrecognizedClientException"
         | "ExpiredTokenException"
+        | "ExpiredToken"
         | "RequestExpired"
+        | "InvalidAccessKeyId"
         | "InvalidSignatureException"
         | "IncompleteSignature"
         | "InvalidClientTokenId"
@@ -324,7 +326,7 @@ fn problem_of_aws_code(code: &str) -> Problem {
         | "RequestLimitExceeded"
         | "RequestThrottledException"
         | "SlowDown" => Problem::Throttled,
-        "ServerException" | "InternalFailure" | "ServiceUnavailable" | "RequestTimeout" => {
+        "ServerException" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" => {
             Problem::ServerError
         }
         "ImageTagAlreadyExistsException" => Problem::TagImmutable,
