@@ -53,6 +53,21 @@ class Lint(unittest.TestCase):
             self.assertNotRegex(path.read_text(), r"(?m)^\s*\S+:\s+[&*][A-Za-z]", path.name)
 
 
+    def test_templates_have_no_null_which_cloudformation_rejects(self):
+        # cfn-lint accepts it in the definition of a state machine.
+        for path in TEMPLATES:
+            self.assertEqual(nulls(load(path), "$"), [], path.name)
+
+
+def nulls(value, path: str) -> list[str]:
+    """Returns the paths of the nulls in a template."""
+    if isinstance(value, dict):
+        return [found for key, item in value.items() for found in nulls(item, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for index, item in enumerate(value) for found in nulls(item, f"{path}[{index}]")]
+    return [path] if value is None else []
+
+
 class Parameters(unittest.TestCase):
     def setUp(self):
         self.template = load(PROVIDER)
