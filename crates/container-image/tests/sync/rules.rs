@@ -177,3 +177,17 @@ async fn images_with_one_destination_and_rules_in_a_plan_are_usage_errors() {
     assert!(plan.stderr.contains("images.yaml:2: tag rules are not supported here. "), "{plan:?}");
     assert_eq!(sandbox.copied("python", "3.13"), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regular_expressions_of_regsync_select_tags() {
+    let sandbox = Mirror::start().await;
+    publish(&sandbox);
+    let list = "sync:\n- source: python\n  target: MIRROR/python\n  type: repository\n  tags:\n    allow: \
+                ['3\\.1[123].*', '3\\.14.*']\n    deny: ['.*rc\\d+']\n    semverRange: ['>=3.12 <4']\n";
+    sandbox.write("regsync.yaml", list.replace("MIRROR", &sandbox.host));
+    let output = sandbox.run("sync regsync.yaml").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let copied =
+        ["3.11", "3.12", "3.13", "3.13-slim", "3.14rc1"].map(|tag| sandbox.copied("python", tag).is_some());
+    assert_eq!(copied, [false, true, true, true, false], "{output:?}");
+}

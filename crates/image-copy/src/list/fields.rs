@@ -114,6 +114,11 @@ impl<'a> Fields<'a> {
         self.get(key).is_some_and(|id| self.tree.text(id).is_none() && self.tree.items(id).is_none())
     }
 
+    /// Returns true if no key has a value.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries().all(|(key, _)| self.get(key).is_none())
+    }
+
     pub(super) fn line(&self) -> usize {
         self.tree.line(self.id)
     }

@@ -3,11 +3,15 @@
 //! One run of regsync is reproduced: keys that only set the time or the speed of runs are ignored. Other keys
 //! without an equivalent are errors, unless their value is `false`.
 
+mod tags;
+
 use super::entry::{Entry, Target, has_tag_or_digest};
 use super::fields::Fields;
-use super::output::{Output, quoted};
-use crate::oci::{Reference, Tag};
+use super::output::Output;
+use crate::oci::Reference;
 use crate::yaml::{Id, Tree};
+
+pub use tags::regsync_range;
 
 /// Keys of `defaults` and of each item that do not change what one run copies.
 const IGNORED: [&str; 9] = [
@@ -61,7 +65,7 @@ fn without_equivalent(tree: &Tree, key: &str, value: Id) -> Option<String> {
 
 fn parse_item(item: &Fields<'_>, output: &mut Output) {
     item.check_keys(output, |key, value| match key {
-        "source" | "target" | "type" | "tags" | "platform" | "platforms" => None,
+        "source" | "target" | "type" | "tags" | "tagSets" | "platform" | "platforms" => None,
         _ => without_equivalent(item.tree(), key, value),
     });
     let kind = item.required_text("type", output);
@@ -76,12 +80,7 @@ fn parse_item(item: &Fields<'_>, output: &mut Output) {
         Some("repository") if has_tag_or_digest(source_text) => {
             item.error("source", "has a tag, but type is repository. Write type: image", output);
         }
-        Some("repository") => {
-            for (tag, line) in tags(item, output) {
-                let source = entry.source.repository.with_tag(tag.clone());
-                output.entry(Entry { line, source, tag: Some(tag), ..entry.clone() });
-            }
-        }
+        Some("repository") => tags::parse(item, &entry, output),
         Some(_) => item.error("type", "is not image or repository. List each repository", output),
         None => {}
     }
@@ -94,30 +93,4 @@ fn reference<'a>(item: &Fields<'a>, key: &str, output: &mut Output) -> Option<(&
         return None;
     }
     Some((text, item.parse(key, item.line_of(key), text, output)?))
-}
-
-/// Returns the tags in `tags.allow`. regsync reads regular expressions. Only those that match one tag are
-/// supported.
-fn tags(item: &Fields<'_>, output: &mut Output) -> Vec<(Tag, usize)> {
-    if item.get("tags").is_none() {
-        item.error("tags", "is missing. Add allow with a list of tags below it", output);
-    }
-    let Some(rules) = item.mapping("tags", output) else { return Vec::new() };
-    rules.check_keys(output, |key, _| match key {
-        "allow" => None,
-        _ => Some("has no equivalent. List the tags in allow".into()),
-    });
-    let mut tags = Vec::new();
-    for (text, line) in rules.texts("allow", output).unwrap_or_default() {
-        let exact = text.strip_prefix('^').unwrap_or(text);
-        let exact = exact.strip_suffix('$').unwrap_or(exact).replace("\\.", ".");
-        match exact.parse() {
-            Ok(tag) => tags.push((tag, line)),
-            Err(_) => {
-                let problem = format!("{} is a regular expression. Write an exact tag", quoted(text));
-                rules.error_in(line, "allow", &problem, output);
-            }
-        }
-    }
-    tags
 }

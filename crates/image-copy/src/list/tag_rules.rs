@@ -17,7 +17,8 @@ use crate::oci::Tag;
 ///
 /// `suffix`, `semver` and `newest` read the version in a tag. The text around the version must be known:
 /// - Before it, there is nothing or `v`, or the text with which a matching `include` pattern starts.
-/// - After it, there is `suffix`, or the text with which a matching `include` pattern ends.
+/// - After it, there is `suffix`, or the text with which a matching `include` pattern ends. A regular expression
+///   allows any text.
 ///
 /// So `^3` selects `3.13` and `v3.13`, but not `3.13-slim`. Pre-releases and dates are out, unless a range of
 /// `semver` names one.

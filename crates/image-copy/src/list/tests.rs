@@ -219,7 +219,7 @@ fn regsync_reports_keys_without_an_equivalent() {
         "version: 2\ncreds:\n- registry: a\n  user: x\n  pass: '{{ env \"P\" }}'\ndefaults:\n  backup: b\n\
          hooks: []\nsync:\n- source: a:1\n  target: b.example/a:1\n  type: image\n  digestTags: true\n\
          - source: a\n  target: b.example/a\n  type: repository\n- source: a\n  target: b.example/a\n  \
-         type: repository\n  tags: {allow: [1, '2.*'], deny: [x]}\n- source: a\n  target: b.example\n  \
+         type: repository\n  tags: {allow: [1, '2.(*'], regex: [x]}\n- source: a\n  target: b.example\n  \
          type: registry\n- source: '{{ .A }}'\n  type: image\n- source: a:1\n  target: b.example/a:1\n  \
          type: repository\n- source: a:1\n  target: b.example/a:1\n",
         &[
@@ -229,9 +229,8 @@ fn regsync_reports_keys_without_an_equivalent() {
             "list:5: creds[0].pass has no equivalent. Remove it, and log in to the registry.",
             "list:7: defaults.backup has no equivalent. Remove it.",
             "list:13: sync[0].digestTags has no equivalent. Remove it.",
-            "list:14: sync[1].tags is missing. Add allow with a list of tags below it.",
-            "list:20: sync[2].tags.deny has no equivalent. List the tags in allow.",
-            "list:20: sync[2].tags.allow: \"2.*\" is a regular expression. Write an exact tag.",
+            "list:20: sync[2].tags.regex has no equivalent. Use allow, deny or semverRange.",
+            "list:20: sync[2].tags.allow: \"2.(*\" is not a supported regular expression: uncounted repetition operator must be applied to a sub-expression. Correct it.",
             "list:23: sync[3].type is not image or repository. List each repository.",
             "list:24: sync[4].source contains a template, which is not supported. Write the reference.",
             "list:24: sync[4].target is missing. Add it.",

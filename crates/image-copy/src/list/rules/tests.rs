@@ -182,3 +182,49 @@ fn selects_an_entry_for_each_tag_the_newest_first() {
     let plain = parse("list", b"nginx").unwrap().remove(0);
     assert_eq!(plain.select(&tags), [plain]);
 }
+
+/// Checks the entries of one item of regsync.
+#[track_caller]
+fn check_regsync(tags: &str, expected: &[&str]) {
+    let item = format!("sync:\n- source: a/b\n  target: c.example/b\n  type: repository\n  {tags}\n");
+    check(&item, expected);
+}
+
+#[test]
+fn reads_the_rules_of_regsync() {
+    check_regsync("", &["2 docker.io/a/b []"]);
+    check_regsync("tags: {}", &["2 docker.io/a/b []"]);
+    check_regsync("tags: {allow: ['1\\.2', latest], deny: ['late.*']}", &["5 docker.io/a/b:1.2"]);
+    check_regsync(
+        "tags: {allow: ['3\\.1[23]', latest], deny: ['.*-rc']}",
+        &["2 docker.io/a/b [include=3\\.1[23] include=latest exclude=.*-rc]"],
+    );
+    check_regsync("tags: {deny: [latest]}", &["2 docker.io/a/b [exclude=latest]"]);
+    check_regsync(
+        "tags: {semverRange: ['>=1.0 <2', '^4']}",
+        &["2 docker.io/a/b [semver=>=1.0.0, <2.0.0 semver=^4.0.0 include=.*]"],
+    );
+    check_regsync(
+        "tags: {semverRange: '>=1', allow: ['1.*']}",
+        &["2 docker.io/a/b [semver=>=1.0.0 include=1.*]"],
+    );
+    check_regsync(
+        "tagSets: [{allow: ['1']}, {allow: ['2.+']}]\n  tags: {deny: [x]}",
+        &["2 docker.io/a/b [exclude=x]", "5 docker.io/a/b:1", "2 docker.io/a/b [include=2.+]"],
+    );
+}
+
+#[test]
+fn the_rules_of_regsync_select_tags() {
+    let selected = |rules: &str| {
+        let list = format!("sync: [{{source: a, target: c.example/b, type: repository, tags: {{{rules}}}}}]");
+        let tags = ["1.2", "1.3-slim", "v1.4", "1.5rc1", "2.0", "bookworm-1.2", "latest"];
+        let entry = parse("list", list.as_bytes()).unwrap().remove(0);
+        let selected = entry.select(&tags.map(|tag| tag.parse().unwrap()));
+        selected.iter().map(|entry| entry.tag.as_ref().unwrap().to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(selected("allow: ['.*']"), "2.0 1.5rc1 v1.4 1.3-slim 1.2 bookworm-1.2 latest");
+    assert_eq!(selected("allow: ['[0-9.]+', 'l.*'], deny: ['2.*']"), "1.2 latest");
+    assert_eq!(selected("semverRange: ['>=1.0 <2']"), "v1.4 1.3-slim 1.2");
+    assert_eq!(selected("semverRange: ['>=1.0'], allow: ['[0-9.]+'], deny: ['2.0']"), "1.2");
+}
