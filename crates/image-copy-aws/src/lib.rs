@@ -102,6 +102,6 @@ pub use shell::{ShellClients, ShellOptions};
 pub use stacks::{Stack, StackError, StackResource, Stacks};
 #[cfg(feature = "command-line")]
 pub use state_table::TableContent;
-pub use state_table::{CopyRecord, Lease, Owner, StateTable, TagState, WriteOutcome};
+pub use state_table::{CopyRecord, Lease, Owner, SeenDigests, StateTable, TagState, WriteOutcome};
 pub use timestamp::format_timestamp;
 pub use unavailable::UnavailableCredentials;

@@ -38,7 +38,9 @@ pub(crate) fn parse(mut item: Item) -> Option<TagState> {
     let mut lease = take_map(&mut item, "Lease");
     let lease = take_text(&mut lease, "Holder")
         .and_then(|holder| Some(Lease { holder, until: take_number(&mut lease, "Until")? }));
-    Some(TagState { image, version, owners, copies, children, replaced, lease, ended, unknown: item })
+    let seen = take_map(&mut item, "Seen").into_iter();
+    let seen = seen.filter_map(|(digest, time)| Some((digest.parse().ok()?, parse_number(&time)?))).collect();
+    Some(TagState { image, version, owners, copies, children, replaced, lease, ended, seen, unknown: item })
 }
 
 /// Serializes an item with its new version. `now` is in seconds since 1970.
@@ -66,6 +68,10 @@ pub(crate) fn serialize(state: &TagState, version: u64, now: u64) -> Item {
     }
     if !state.ended.is_empty() {
         item.insert("Ended".into(), owner_times(&state.ended));
+    }
+    if !state.seen.is_empty() {
+        let seen = state.seen.iter().map(|(digest, time)| (digest.to_string(), number_value(time)));
+        item.insert("Seen".into(), AttributeValue::M(seen.collect()));
     }
     if let Some(expires_at) = state.expires_at(now) {
         item.insert(EXPIRES_AT.into(), number_value(expires_at));
@@ -179,6 +185,7 @@ mod tests {
             .with_children(&Digest::of(b"image"), &[Digest::of(b"child")])
             .with_lease("attempt", 120)
             .without_owner(&Owner::of_resource("arn:stack", "Gone"), 9)
+            .with_seen(&Digest::of(b"index"), 5)
     }
 
     #[test]
@@ -190,7 +197,7 @@ mod tests {
     #[test]
     fn keeps_attributes_of_a_newer_version() {
         let mut item = serialize(&state(), 17, 100);
-        item.insert("FirstSeen".into(), text_value("yesterday"));
+        item.insert("ScannedAt".into(), text_value("yesterday"));
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
         let AttributeValue::M(copy) = &mut copies[0] else { panic!("no copy") };
         copy.insert("Customization".into(), text_value("hash"));

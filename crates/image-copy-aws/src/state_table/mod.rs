@@ -5,6 +5,7 @@
 mod item;
 #[cfg(feature = "command-line")]
 mod scan;
+mod seen;
 mod tag_state;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +28,7 @@ use crate::retry::{RetryPolicy, RetryingClient};
 use item::{IMAGE, Item, VERSION};
 #[cfg(feature = "command-line")]
 pub use scan::TableContent;
+pub use seen::SeenDigests;
 pub use tag_state::{CopyRecord, Lease, Owner, TagState};
 
 /// Time for one call with all its attempts. DynamoDB responds in milliseconds.

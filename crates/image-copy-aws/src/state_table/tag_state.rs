@@ -10,12 +10,18 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 use image_copy::oci::Digest;
 
+use super::seen::SeenDigests;
+
 /// Number of copies that are kept for each tag, in addition to the newest of each owner.
 const MAX_COPIES: usize = 20;
 
 /// Seconds for which the time of a Delete is kept. CloudFormation waits at most an hour for a custom
 /// resource, so no event older than the Delete can run after that.
 const ENDED_SECONDS: u64 = 7200;
+
+/// Seconds for which an item with first-seen times and without an owner is kept: 90 days. The longest minimum
+/// age is 60 days.
+const SEEN_SECONDS: u64 = 90 * 24 * 3600;
 
 /// Maximum number of child manifests recorded for one index, so that an item with [`MAX_COPIES`] indexes
 /// stays below DynamoDB's 400 KB.
@@ -128,6 +134,8 @@ pub struct TagState {
     pub lease: Option<Lease>,
     /// Former owners, with the time of their Delete in seconds since 1970.
     pub ended: BTreeMap<Owner, u64>,
+    /// Digests of the source, with the time at which they were first seen.
+    pub seen: SeenDigests,
     /// Attributes that this version does not know. They are kept.
     pub(crate) unknown: HashMap<String, AttributeValue>,
 }
@@ -145,6 +153,7 @@ impl TagState {
             replaced: None,
             lease: None,
             ended: BTreeMap::new(),
+            seen: SeenDigests::default(),
             unknown: HashMap::new(),
         }
     }
@@ -294,7 +303,11 @@ impl TagState {
     /// Returns true if the item is empty, so that it can be deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.owners.is_empty() && self.ended.is_empty() && self.lease.is_none() && self.unknown.is_empty()
+        self.owners.is_empty()
+            && self.ended.is_empty()
+            && self.seen.is_empty()
+            && self.lease.is_none()
+            && self.unknown.is_empty()
     }
 
     /// Removes Deletes that are older than any event. Called before each write.
@@ -306,7 +319,8 @@ impl TagState {
 
     /// Returns the expiry time in seconds since 1970. `None` if the tag has an owner.
     pub(crate) fn expires_at(&self, now: u64) -> Option<u64> {
-        self.owners.is_empty().then(|| now + ENDED_SECONDS)
+        let seconds = if self.seen.is_empty() { ENDED_SECONDS } else { SEEN_SECONDS };
+        self.owners.is_empty().then(|| now + seconds)
     }
 
     /// Keeps the newest copies and the newest of each owner.
@@ -385,6 +399,8 @@ mod tests {
         assert_eq!(state.expires_at(10), None);
         let state = state.without_owner(&owner("A"), 10);
         assert_eq!(state.expires_at(10), Some(7210));
+        let seen = state.clone().with_seen(&Digest::of(b"a"), 10);
+        assert_eq!((seen.expires_at(10), seen.is_empty()), (Some(10 + 90 * 86400), false));
         assert!(state.clone().without_old_deletes(7209).ended.contains_key(&owner("A")));
         assert!(state.without_old_deletes(7210).ended.is_empty());
     }
