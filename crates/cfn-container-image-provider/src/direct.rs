@@ -3,7 +3,8 @@
 //! The caller waits for the result, so a copy that does not finish in one invocation fails with `Timeout` and
 //! its progress. A repeated event copies only the missing blobs.
 
-use image_copy::copy::TagChange;
+use std::time::Duration;
+
 use image_copy_aws::{InvalidProperty, Owner};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::context::EventContext;
-use crate::copy::{self, CopyReport, FinishedCopy, dry_run};
+use crate::copy::{self, AgedCopy, CopyReport, dry_run};
 use crate::deadline::{Deadlines, MoreTime};
 use crate::delete::{self, DeleteReport};
 use crate::failure::Failure;
@@ -20,47 +21,10 @@ use crate::input::direct::{DirectEvent, DirectOperation};
 use crate::input::resource::{CREATE_FAILED, Resource};
 use crate::invocation::{Invocation, Services};
 use crate::logging::summary::{EventSummary, Report};
+use crate::respond::direct_result::{CopyResult, DeleteResult, WaitingResult};
 use crate::respond::function_error::{FunctionError, error_type};
 use crate::respond::reason::{code, reason};
-use crate::respond::response::Attributes;
 use crate::respond::success;
-
-/// Result of a copy.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CopyResult {
-    #[serde(flatten)]
-    attributes: Attributes,
-    /// The reference in the event, so that callers can compare it.
-    requested_reference: String,
-    /// `new`, `moved` or `unchanged`.
-    change: &'static str,
-    /// Digest that the tag named before, or empty.
-    previous_digest: String,
-    bytes_copied: u64,
-    /// Manifests read from the source. Docker Hub counts them as pulls.
-    pulls: u64,
-    /// Remaining pulls, if the source reports them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pulls_left: Option<u64>,
-    /// One sentence.
-    message: String,
-}
-
-/// Result of a delete.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct DeleteResult {
-    /// The image that was requested. `None` if it is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_reference: Option<String>,
-    /// The reference in the event, so that callers can compare it.
-    requested_reference: String,
-    /// `deleted` or `kept`.
-    change: &'static str,
-    /// One sentence.
-    message: String,
-}
 
 /// Handles a direct event.
 pub(crate) async fn handle(
@@ -111,7 +75,12 @@ impl DirectHandler<'_> {
     async fn run(&self, operation: DirectOperation) -> Result<Value, FunctionError> {
         let resource = self.resource(&self.owner, None);
         match operation {
-            DirectOperation::Copy { properties } => self.copy(&properties, None, &resource).await.map(json),
+            DirectOperation::Copy { properties, min_age: None } => {
+                self.copy(&properties, None, &resource).await.map(json)
+            }
+            DirectOperation::Copy { properties, min_age: Some(min_age) } => {
+                self.copy_with_min_age(&properties, min_age, &resource).await
+            }
             DirectOperation::Plan { properties } => self.plan(&properties, &resource).await,
             DirectOperation::Create { properties } => {
                 self.check_deletable(&properties, &resource)?;
@@ -146,7 +115,7 @@ impl DirectHandler<'_> {
             // The copy is complete, so this does not fail the update, as in CloudFormation's cleanup.
             let deleted = self.delete(previous, previous_owner).await;
             let text = deleted.map_or_else(|error| error.message, |result| result.message);
-            result.message = format!("{} Previous image: {text}", result.message);
+            result.change.message = format!("{} Previous image: {text}", result.change.message);
         }
         Ok(result)
     }
@@ -157,8 +126,33 @@ impl DirectHandler<'_> {
         previous: Option<&Value>,
         resource: &Resource,
     ) -> Result<CopyResult, FunctionError> {
-        let context = self.context(resource);
-        let mut report = copy::copy(properties, previous, &context).await;
+        let report = copy::copy(properties, previous, &self.context(resource)).await;
+        self.finish_copy(report, properties, resource).await
+    }
+
+    async fn copy_with_min_age(
+        &self,
+        properties: &Value,
+        min_age: Duration,
+        resource: &Resource,
+    ) -> Result<Value, FunctionError> {
+        match copy::copy_with_min_age(properties, min_age, &self.context(resource)).await {
+            AgedCopy::Waiting(report) => {
+                let result = WaitingResult::new(properties, &report);
+                self.summary(resource, Report::Waiting(&report)).log_success(&result.change.message);
+                Ok(json(result))
+            }
+            AgedCopy::Attempted(report) => self.finish_copy(*report, properties, resource).await.map(json),
+        }
+    }
+
+    /// Logs the result of a copy. Cleans up if it failed.
+    async fn finish_copy(
+        &self,
+        mut report: CopyReport,
+        properties: &Value,
+        resource: &Resource,
+    ) -> Result<CopyResult, FunctionError> {
         // A repeated event has the same time, and would not finish this blob either.
         if let Some(reason) = StopReason::blob_too_large(&report.transferred)
             && let Err(failure) = &report.result
@@ -170,14 +164,14 @@ impl DirectHandler<'_> {
         let failure = match &report.result {
             Ok(copied) => {
                 let result = CopyResult::new(properties, copied, &report);
-                self.summary(resource, Report::Copy(&report)).log_success(&result.message);
+                self.summary(resource, Report::Copy(&report)).log_success(&result.change.message);
                 return Ok(result);
             }
             Err(failure) => failure,
         };
         // The later event needs the registration, or has removed it.
         if let Some(registered) = report.registered.as_ref().filter(|_| *failure != Failure::Superseded) {
-            delete::clean_up(registered, properties, &context).await;
+            delete::clean_up(registered, properties, &self.context(resource)).await;
         }
         Err(self.fail(failure, Report::Copy(&report)))
     }
@@ -197,12 +191,7 @@ impl DirectHandler<'_> {
             Ok(deleted) => {
                 let message = success::deleted(*deleted, *state);
                 self.summary(&resource, Report::Delete(&report)).log_success(message);
-                Ok(DeleteResult {
-                    image_reference: image,
-                    requested_reference: requested_reference(properties),
-                    change: if deleted.is_kept() { "kept" } else { "deleted" },
-                    message: message.into(),
-                })
+                Ok(DeleteResult::new(properties, image, *deleted, message))
             }
             Err(failure) => Err(self.fail_for(&resource, failure, Report::Delete(&report))),
         }
@@ -248,34 +237,6 @@ impl DirectHandler<'_> {
     fn summary<'a>(&self, resource: &'a Resource, report: Report<'a>) -> EventSummary<'a> {
         EventSummary { resource, report, invocation: 1, deadlines: self.deadlines }
     }
-}
-
-impl CopyResult {
-    fn new(properties: &Value, copied: &FinishedCopy, report: &CopyReport) -> Self {
-        let outcome = &copied.outcome;
-        let is_new = outcome.manifests_written > 0;
-        let (change, previous) = match &outcome.tag {
-            TagChange::Moved { from: Some(previous) } => ("moved", Some(previous)),
-            TagChange::Moved { from: None } => ("new", None),
-            TagChange::Untagged if is_new => ("new", None),
-            TagChange::Untagged | TagChange::Unchanged => ("unchanged", None),
-        };
-        let usage = &report.traffic.source;
-        Self {
-            attributes: Attributes::new(&copied.properties, outcome),
-            requested_reference: requested_reference(properties),
-            change,
-            previous_digest: previous.map(ToString::to_string).unwrap_or_default(),
-            bytes_copied: outcome.blobs.bytes_copied,
-            pulls: usage.manifest_gets,
-            pulls_left: usage.rate_limit.as_ref().and_then(|limit| limit.remaining),
-            message: success::copied(outcome, report.state),
-        }
-    }
-}
-
-fn requested_reference(properties: &Value) -> String {
-    properties["ImageReference"].as_str().unwrap_or_default().into()
 }
 
 fn json(result: impl Serialize) -> Value {

@@ -188,7 +188,8 @@ impl<S: Store> EventState<S> {
         }
     }
 
-    fn now(&self) -> u64 {
+    /// Returns the time in seconds since 1970. 0 without a table.
+    pub(crate) fn now(&self) -> u64 {
         self.store.as_ref().map_or(0, Store::now)
     }
 

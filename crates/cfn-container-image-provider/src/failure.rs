@@ -6,6 +6,7 @@ use image_copy::registry;
 use image_copy_aws::{InvalidProperty, Owner, SourceNotAllowed};
 
 use crate::clients::credentials::SecretProblem;
+use crate::event_state::StateUse;
 use crate::input::continuation::StopReason;
 use crate::input::event::InvalidEvent;
 use crate::input::failed_invocation::InvocationFailure;
@@ -31,6 +32,8 @@ pub(crate) enum Failure {
     Superseded,
     /// Another owner has another image under the tag, and one of the two is exclusive.
     OtherOwner { image: String, other: Owner, digest: Digest, owner: Owner },
+    /// The age of the image is unknown, because the state table is off or unavailable.
+    AgeUnknown { state: StateUse },
     /// Another event was changing the tag until time ran out.
     TagBusy { image: String },
     /// The tag could not be written or deleted before the lease ended.

@@ -4,6 +4,7 @@ use aws_emulator::LogPosition;
 use aws_emulator::stack::{StackStatus, Template};
 use serde_json::{Value, json};
 
+use crate::common::direct::{event, invoke};
 use crate::common::{Account, index};
 
 const DOCUMENTATION: &str = include_str!("../../../docs/state.md");
@@ -26,6 +27,7 @@ const DELETE: &[&str] = &[
     "ecr:BatchDeleteImage",
     "ecr:BatchGetImage",
 ];
+const WAIT: &[&str] = &["dynamodb:GetItem", "dynamodb:PutItem", "ecr:BatchGetImage"];
 /// Further calls of an Update without changes of an index: its child manifests are checked too.
 const UPDATE_OF_CHILDREN: &[&str] = &["ecr:BatchGetImage"];
 /// Further calls of the Delete of an index with up to 100 children.
@@ -99,6 +101,19 @@ async fn one_pinned_platform_costs_the_documented_calls() {
     check_documented("Create of one pinned platform ", &CREATE.len().to_string());
     check_documented("Update without changes ", &UPDATE_WITHOUT_CHANGES.len().to_string());
     check_documented("Delete ", &DELETE.len().to_string());
+}
+
+#[tokio::test]
+async fn a_wait_writes_the_time_of_a_new_digest_once() {
+    let account = Account::new().await;
+    account.publish("3.13", &index(1));
+    let waiting = event(&account, "python:3.13", &json!({"MinAge": "48h"}));
+    for expected in [WAIT, &["dynamodb:GetItem", "ecr:BatchGetImage"]] {
+        let mark = account.mark();
+        invoke(&account, waiting.clone()).await.unwrap();
+        assert_eq!(calls(&account, mark), expected);
+    }
+    check_documented("Copy that waits for its minimum age ", "2 or 3");
 }
 
 #[tokio::test]

@@ -1,13 +1,10 @@
 //! The plan of a copy, for a direct event with `DryRun`.
 
-use std::sync::Arc;
-
 use image_copy::copy::TagChange;
 use image_copy_aws::platform_names;
 use serde_json::{Value, json};
 
 use super::job::CopyJob;
-use super::progress::TransferProgress;
 use super::with_secret_problem;
 use crate::catch::catch_panic_or_timeout;
 use crate::context::EventContext;
@@ -18,7 +15,7 @@ use crate::failure::Failure;
 /// # Errors
 /// The errors of a copy before its transfer.
 pub(crate) async fn plan(properties: &Value, context: &EventContext<'_>) -> Result<Value, Failure> {
-    let job = CopyJob::new(properties, None, context, &Arc::new(TransferProgress::default()))?;
+    let job = CopyJob::new(properties, None, context)?;
     let state = context.state(context.deadlines.work);
     let planned = catch_panic_or_timeout(Box::pin(job.plan(&state)), &context.deadlines).await;
     let planned = planned.map_err(|failure| with_secret_problem(failure, &job.credentials))?;

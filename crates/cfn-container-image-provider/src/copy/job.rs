@@ -1,23 +1,25 @@
 //! The steps of one copy with the engine.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use image_copy::copy::{
     self, ConcurrentBlobs, Destination, Outcome, Plan, Request, Side, TransferLimits, TransferredContent,
 };
-use image_copy::oci::Digest;
+use image_copy::oci::{Digest, Manifest};
 use image_copy::registry::ManifestId;
 use image_copy_aws::{CopyRecord, CopySettings, TagState};
 use serde_json::Value;
 
 use super::Traffic;
+use super::age::{self, Age, AgeRequest, WaitTime};
 use super::lifecycle::{self, CopyEvent, CopySteps, PreparedCopy, PublishResult};
 use super::planning::{self, CopyContext};
 use super::progress::TransferProgress;
 use super::request::CopyRequest;
 use crate::clients::credentials::SourceCredentials;
 use crate::context::EventContext;
-use crate::event_state::{EventState, NoState, Store};
+use crate::event_state::{EventState, NoState, StateUse, Store};
 use crate::failure::Failure;
 
 /// One copy.
@@ -27,7 +29,25 @@ pub(super) struct CopyJob {
     context: CopyContext,
     limits: TransferLimits,
     pub(super) credentials: Arc<SourceCredentials>,
-    progress: Arc<TransferProgress>,
+    pub(super) progress: Arc<TransferProgress>,
+}
+
+/// The image of a copy with a minimum age.
+pub(super) enum JudgedImage {
+    /// The digest that the source reference names is old enough, or already copied.
+    OldEnough {
+        source_digest: Digest,
+    },
+    Waiting(Box<WaitingImage>),
+}
+
+/// An image whose digest was first seen too recently.
+pub(crate) struct WaitingImage {
+    /// Digest that the source reference names.
+    pub(crate) source_digest: Digest,
+    /// The image in ECR, which is an earlier one.
+    pub(crate) existing: Option<Manifest>,
+    pub(crate) wait: WaitTime,
 }
 
 /// A plan, and the item of the tag before it.
@@ -49,7 +69,6 @@ impl CopyJob {
         properties: &Value,
         previous: Option<&Value>,
         context: &EventContext<'_>,
-        progress: &Arc<TransferProgress>,
     ) -> Result<Self, Failure> {
         let EventContext { continuation, clients, deadlines, .. } = context;
         let settings = clients.settings.copy.as_ref();
@@ -75,7 +94,7 @@ impl CopyJob {
                 concurrent_blobs: ConcurrentBlobs::new(continuation.concurrent_blobs),
             },
             credentials,
-            progress: Arc::clone(progress),
+            progress: Arc::default(),
             copy_request,
             request,
         })
@@ -93,6 +112,58 @@ impl CopyJob {
             missing_record: copy_request.missing_record(),
         };
         lifecycle::run(&event, state, self, registered).await
+    }
+
+    /// Resolves the source reference, and compares the age of its digest with the minimum age.
+    pub(super) async fn judge_age<S: Store>(
+        &self,
+        min_age: Duration,
+        state: &EventState<S>,
+    ) -> Result<JudgedImage, Failure> {
+        if state.table_use() == StateUse::Off {
+            return Err(Failure::AgeUnknown { state: StateUse::Off });
+        }
+        let Self { copy_request, request, context, .. } = self;
+        let item_key = copy_request.item_key();
+        let read_item = async {
+            match &item_key {
+                Some(image) => Some(state.read(image).await),
+                None => None,
+            }
+        };
+        let (item, current_state) =
+            futures_util::join!(read_item, context.read_current_state(request, copy_request.is_update()));
+        let current_state = current_state.map_err(Failure::Copy)?;
+        let source_digest = current_state.source_digest.clone();
+        // Without a tag, the digest of one platform is not known yet.
+        let image = item_key.unwrap_or_else(|| copy_request.item_key_with(&source_digest));
+        let stored_item = match item {
+            Some(stored_item) => stored_item,
+            None => state.read(&image).await,
+        };
+        let existing = match request.tag {
+            Some(_) => current_state.tagged,
+            None => current_state.existing(&source_digest).cloned(),
+        };
+        let age_request = AgeRequest {
+            image: &image,
+            owner: &copy_request.owner,
+            digest: &source_digest,
+            min_age,
+            exists: existing.is_some(),
+        };
+        Ok(match age::judge(&age_request, stored_item, state).await? {
+            Age::Sufficient => JudgedImage::OldEnough { source_digest },
+            Age::Waiting(wait) => {
+                JudgedImage::Waiting(Box::new(WaitingImage { source_digest, existing, wait }))
+            }
+        })
+    }
+
+    /// Returns the job for this digest of the source.
+    pub(super) fn with_source_digest(mut self, digest: Digest) -> Self {
+        self.request.source.digest = Some(digest);
+        self
     }
 
     /// Reads the item, source and destination, and plans the copy.

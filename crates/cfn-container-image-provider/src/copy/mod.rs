@@ -3,12 +3,14 @@
 //! | step | module |
 //! |---|---|
 //! | event → request | [`request`] |
+//! | minimum age of the source's digest, for direct events | [`age`] |
 //! | source, destination and the item → plan | [`planning`] |
 //! | plan → content, registration, tag | [`lifecycle`] |
 //! | these steps with the engine | [`job`] |
 //! | plan only | [`dry_run`] |
 //! | progress of the transfer | [`progress`] |
 
+pub(crate) mod age;
 pub(crate) mod dry_run;
 mod job;
 pub(crate) mod lifecycle;
@@ -16,7 +18,8 @@ mod planning;
 mod progress;
 pub(crate) mod request;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use image_copy::copy::{self, Outcome, Problem, Progress, Request, Side};
 use image_copy::registry::Usage;
@@ -26,10 +29,11 @@ use serde_json::Value;
 use crate::catch::catch_panic_or_timeout;
 use crate::clients::credentials::SourceCredentials;
 use crate::context::EventContext;
-use crate::event_state::StateUse;
+use crate::event_state::{EventState, StateUse, Store};
 use crate::failure::Failure;
 use crate::input::continuation::TransferStats;
-use job::CopyJob;
+pub(crate) use job::WaitingImage;
+use job::{CopyJob, JudgedImage};
 use progress::TransferProgress;
 
 /// A finished copy.
@@ -52,6 +56,25 @@ pub(crate) struct CopyReport {
     pub(crate) state: StateUse,
 }
 
+/// Result of a copy with a minimum age.
+pub(crate) enum AgedCopy {
+    /// The digest was first seen too recently. Nothing is copied.
+    Waiting(Box<WaitingReport>),
+    /// The copy was attempted, or the age is unknown.
+    Attempted(Box<CopyReport>),
+}
+
+/// An image that waits for its minimum age.
+pub(crate) struct WaitingReport {
+    pub(crate) image: Box<WaitingImage>,
+    /// `<registry>/<repository>:<tag>`, or `@<digest>` without a tag. `None` if the digest is not known yet.
+    pub(crate) image_reference: Option<String>,
+    pub(crate) properties: Properties,
+    pub(crate) request: Request,
+    pub(crate) traffic: Traffic,
+    pub(crate) state: StateUse,
+}
+
 /// Requests to the registries.
 #[derive(Default)]
 pub(crate) struct Traffic {
@@ -66,31 +89,89 @@ pub(crate) async fn copy(
     previous: Option<&Value>,
     context: &EventContext<'_>,
 ) -> CopyReport {
-    let progress = Arc::new(TransferProgress::default());
+    let state = context.state(context.deadlines.work);
+    match CopyJob::new(properties, previous, context) {
+        Ok(job) => run(job, &state, context).await,
+        Err(failure) => CopyReport::not_started(failure, context, &state),
+    }
+}
+
+/// Copies an image, if the digest that its source reference names has been known for at least `min_age`.
+/// Otherwise, the source receives only the request that resolves the reference.
+pub(crate) async fn copy_with_min_age(
+    properties: &Value,
+    min_age: Duration,
+    context: &EventContext<'_>,
+) -> AgedCopy {
+    let state = context.state(context.deadlines.work);
+    let report = match CopyJob::new(properties, None, context) {
+        Err(failure) => CopyReport::not_started(failure, context, &state),
+        Ok(job) => {
+            let judged = Box::pin(job.judge_age(min_age, &state));
+            match catch_panic_or_timeout(judged, &context.deadlines).await {
+                Ok(JudgedImage::Waiting(image)) => {
+                    return AgedCopy::Waiting(Box::new(WaitingReport {
+                        image,
+                        traffic: job.traffic(),
+                        image_reference: job.copy_request.item_key(),
+                        properties: job.copy_request.properties,
+                        request: job.request,
+                        state: state.table_use(),
+                    }));
+                }
+                // The tag can move meanwhile, so the copy is that of the judged digest.
+                Ok(JudgedImage::OldEnough { source_digest }) => {
+                    run(job.with_source_digest(source_digest), &state, context).await
+                }
+                Err(failure) => CopyReport::new(job, Err(failure), None, &state),
+            }
+        }
+    };
+    AgedCopy::Attempted(Box::new(report))
+}
+
+/// Runs a copy.
+async fn run<S: Store>(job: CopyJob, state: &EventState<S>, context: &EventContext<'_>) -> CopyReport {
     let registered = OnceLock::new();
     if let Some(image) = &context.continuation.registered {
         let _ = registered.set(image.clone());
     }
-    let state = context.state(context.deadlines.work);
-    let (result, request, traffic) = match CopyJob::new(properties, previous, context, &progress) {
-        Err(failure) => (Err(failure), None, Traffic::default()),
-        Ok(job) => {
-            let result =
-                catch_panic_or_timeout(Box::pin(job.run(&state, &registered)), &context.deadlines).await;
-            let result = result.map_err(|failure| with_secret_problem(failure, &job.credentials));
-            let traffic = job.traffic();
-            let properties = job.copy_request.properties;
-            (result.map(|outcome| FinishedCopy { properties, outcome }), Some(job.request), traffic)
+    let result = catch_panic_or_timeout(Box::pin(job.run(state, &registered)), &context.deadlines).await;
+    CopyReport::new(job, result, registered.into_inner(), state)
+}
+
+impl CopyReport {
+    fn new<S: Store>(
+        job: CopyJob,
+        result: Result<Outcome, Failure>,
+        registered: Option<String>,
+        state: &EventState<S>,
+    ) -> Self {
+        let result = result.map_err(|failure| with_secret_problem(failure, &job.credentials));
+        let traffic = job.traffic();
+        let properties = job.copy_request.properties;
+        Self {
+            result: result.map(|outcome| FinishedCopy { properties, outcome }),
+            request: Some(job.request),
+            traffic,
+            progress: job.progress.progress(),
+            transferred: job.progress.transferred(),
+            registered,
+            state: state.table_use(),
         }
-    };
-    CopyReport {
-        result,
-        request,
-        traffic,
-        progress: progress.progress(),
-        transferred: progress.transferred(),
-        registered: registered.into_inner(),
-        state: state.table_use(),
+    }
+
+    /// Creates the report of a copy whose event or settings are invalid.
+    fn not_started<S: Store>(failure: Failure, context: &EventContext<'_>, state: &EventState<S>) -> Self {
+        Self {
+            result: Err(failure),
+            request: None,
+            traffic: Traffic::default(),
+            progress: None,
+            transferred: TransferProgress::default().transferred(),
+            registered: context.continuation.registered.clone(),
+            state: state.table_use(),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Direct events: invocations by Terraform, Step Functions and scripts. Properties are at the top level.
 
+use std::time::Duration;
+
+use image_copy::list::parse_age;
 use image_copy_aws::{InvalidProperty, Owner, display_value, parse_bool};
 use serde_json::{Map, Value};
 
@@ -12,6 +15,8 @@ const MAX_OWNER_BYTES: usize = 256;
 const TERRAFORM: &str = "tf";
 /// Key of the action: `copy`, which is the default, or `delete`.
 const ACTION: &str = "Action";
+/// Key of the minimum age.
+const MIN_AGE: &str = "MinAge";
 const DRY_RUN: &str = "DryRun";
 const SHARED: &str = "Shared";
 
@@ -28,7 +33,9 @@ pub(crate) struct DirectEvent {
 #[derive(Debug, PartialEq)]
 pub(crate) enum DirectOperation {
     /// Copies the image.
-    Copy { properties: Value },
+    ///
+    /// With a minimum age, only if the function has known the digest of the source for this long.
+    Copy { properties: Value, min_age: Option<Duration> },
     /// Plans the copy, and writes nothing.
     Plan { properties: Value },
     /// Removes the owner, and deletes the tag if no other owner needs it.
@@ -61,14 +68,16 @@ impl DirectEvent {
         let operation = match action.as_str() {
             Some("copy") => {
                 let dry_run = take_bool(&mut properties, DRY_RUN)?;
-                let properties = Value::Object(properties);
-                match dry_run {
-                    true => DirectOperation::Plan { properties },
-                    false => DirectOperation::Copy { properties },
+                if dry_run {
+                    reject_keys(&properties, &[MIN_AGE], "an event with DryRun")?;
+                    DirectOperation::Plan { properties: Value::Object(properties) }
+                } else {
+                    let min_age = take_min_age(&mut properties)?;
+                    DirectOperation::Copy { properties: Value::Object(properties), min_age }
                 }
             }
             Some("delete") => {
-                reject_keys(&properties, &[DRY_RUN], "a delete")?;
+                reject_keys(&properties, &[DRY_RUN, MIN_AGE], "a delete")?;
                 DirectOperation::Delete { properties: Value::Object(properties) }
             }
             _ => {
@@ -91,7 +100,7 @@ impl DirectEvent {
         // The input of a delete can be that of a failed update, which Terraform keeps.
         if action != "delete" {
             take_bool(&mut properties, SHARED)?;
-            reject_keys(&properties, &[ACTION, DRY_RUN], "an event of Terraform")?;
+            reject_keys(&properties, &[ACTION, DRY_RUN, MIN_AGE], "an event of Terraform")?;
         }
         let (owner, operation) = match action {
             "create" => (owner, DirectOperation::Create { properties: Value::Object(properties) }),
@@ -157,6 +166,15 @@ fn take_bool(properties: &mut Map<String, Value>, name: &str) -> Result<bool, In
     properties.remove(name).map_or(Ok(false), |value| parse_bool(name, &value))
 }
 
+/// Removes and parses the minimum age.
+fn take_min_age(properties: &mut Map<String, Value>) -> Result<Option<Duration>, InvalidProperty> {
+    let Some(value) = properties.remove(MIN_AGE) else { return Ok(None) };
+    let text = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
+    parse_age(&text)
+        .map(Some)
+        .map_err(|error| InvalidProperty::Value(format!("{MIN_AGE} is invalid: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -173,7 +191,7 @@ mod tests {
         assert_eq!(event.owner, Owner::named("nightly"));
         assert_eq!(
             event.operation,
-            DirectOperation::Copy { properties: json!({"ImageReference": "python:3"}) }
+            DirectOperation::Copy { properties: json!({"ImageReference": "python:3"}), min_age: None }
         );
         let event = read(json!({"ImageReference": "python:3", "DryRun": "true"})).unwrap();
         assert_eq!(event.owner, Owner::named("direct"));
@@ -188,8 +206,10 @@ mod tests {
             payload.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
             read(payload).unwrap()
         };
-        let copy = DirectOperation::Copy { properties: properties.clone() };
-        assert_eq!(with(json!({"Action": "copy"})).operation, copy);
+        let copy = |min_age| DirectOperation::Copy { properties: properties.clone(), min_age };
+        assert_eq!(with(json!({"Action": "copy"})).operation, copy(None));
+        let min_age = Some(Duration::from_secs(48 * 3600));
+        assert_eq!(with(json!({"MinAge": " 48h "})).operation, copy(min_age));
         let deleted = with(json!({"Action": "delete", "Owner": "nightly", "Shared": true}));
         assert_eq!(deleted.owner, Owner::named("nightly"));
         assert_eq!(deleted.operation, DirectOperation::Delete { properties: properties.clone() });
@@ -242,6 +262,17 @@ mod tests {
             (json!({"Owner": "a", "tf": 3}), "The action of tf is \"\""),
             (json!({"tf": {"action": "create", "prev_input": null}}), "Owner is missing"),
             (json!({"Action": "move"}), "Action is \"move\": expected copy or delete"),
+            (
+                json!({"MinAge": "2w"}),
+                "MinAge is invalid: \"2w\" is not an age: expected a number with m, h or d",
+            ),
+            (json!({"MinAge": 48}), "MinAge is invalid: \"48\" is not an age"),
+            (json!({"MinAge": "48h", "DryRun": true}), "MinAge cannot be used in an event with DryRun"),
+            (json!({"MinAge": "48h", "Action": "delete"}), "MinAge cannot be used in a delete"),
+            (
+                json!({"MinAge": "48h", "Owner": "a", "tf": {"action": "create"}}),
+                "MinAge cannot be used in an event of Terraform",
+            ),
             (json!({"Action": true}), "Action is true: expected"),
             (json!({"Action": "delete", "DryRun": false}), "DryRun cannot be used in a delete"),
             (

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use image_copy::copy::{self, Progress, ReadCounts, ReferrerCounts, TagChange};
 
-use crate::copy::{CopyReport, FinishedCopy};
+use crate::copy::{CopyReport, FinishedCopy, WaitingReport};
 use crate::deadline::Deadlines;
 use crate::delete::DeleteReport;
 use crate::delete::lifecycle::DeleteOutcome;
@@ -14,6 +14,8 @@ use crate::input::resource::Resource;
 /// Result of an event, for the log.
 pub(crate) enum Report<'a> {
     Copy(&'a CopyReport),
+    /// The copy waits for its minimum age.
+    Waiting(&'a WaitingReport),
     Delete(&'a DeleteReport),
     /// The event could not be read.
     Unreadable,
@@ -33,6 +35,7 @@ impl EventSummary<'_> {
     pub(crate) fn log_success(&self, reason: &str) {
         let outcome = match &self.report {
             Report::Copy(CopyReport { result: Ok(copied), .. }) => copy_outcome(copied),
+            Report::Waiting(_) => "waiting",
             Report::Delete(DeleteReport { result: Ok(deleted), .. }) => delete_outcome(*deleted),
             _ => "nothing to do",
         };
@@ -60,7 +63,7 @@ impl EventSummary<'_> {
         match &self.report {
             Report::Copy(CopyReport { result: Ok(copied), .. }) => copied.outcome.blobs,
             Report::Copy(report) => report.progress.unwrap_or_default(),
-            Report::Delete(_) | Report::Unreadable => Progress::default(),
+            Report::Waiting(_) | Report::Delete(_) | Report::Unreadable => Progress::default(),
         }
     }
 
@@ -72,20 +75,16 @@ impl EventSummary<'_> {
         reason: Option<&str>,
         progress: Progress,
     ) {
-        let copied = match &self.report {
-            Report::Copy(report) => Some(*report),
+        let (request, traffic, state) = match &self.report {
+            Report::Copy(report) => (report.request.as_ref(), Some(&report.traffic), Some(report.state)),
+            Report::Waiting(report) => (Some(&report.request), Some(&report.traffic), Some(report.state)),
+            Report::Delete(report) => (None, None, Some(report.state)),
+            Report::Unreadable => (None, None, None),
+        };
+        let referrers: Option<&ReferrerCounts> = match &self.report {
+            Report::Copy(CopyReport { result: Ok(copied), .. }) => copied.outcome.referrers.as_ref(),
             _ => None,
         };
-        let state = match &self.report {
-            Report::Copy(report) => Some(report.state),
-            Report::Delete(report) => Some(report.state),
-            Report::Unreadable => None,
-        };
-        let request = copied.and_then(|report| report.request.as_ref());
-        let referrers: Option<&ReferrerCounts> = copied
-            .and_then(|report| report.result.as_ref().ok())
-            .and_then(|copied| copied.outcome.referrers.as_ref());
-        let traffic = copied.map(|report| &report.traffic);
         let source = traffic.map(|traffic| traffic.source.clone()).unwrap_or_default();
         let destination = traffic.map(|traffic| traffic.destination.clone()).unwrap_or_default();
         // A Delete has only a physical ID, which has the format of a destination.

@@ -2,6 +2,7 @@
 //! one tag in memory. Each call is one step. A random schedule interleaves the steps of up to three
 //! resources, and events crash between steps and are repeated.
 
+mod schedule;
 mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,35 +10,25 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use fastrand::Rng;
 use image_copy::oci::Digest;
 use image_copy_aws::{CopyRecord, Owner};
 
+use crate::copy::age::{self, AgeRequest};
 use crate::copy::lifecycle::{self as copy_lifecycle, CopyEvent};
 use crate::delete::lifecycle::{self as delete_lifecycle, DeleteEvent, DeleteReason};
 use crate::event_state::EventState;
 use crate::failure::Failure;
+use schedule::{Event, ModelRequest, Schedule, random_schedule};
 use simulation::{
-    IMAGE, ProtocolVariant, START, SharedSimulation, SimulatedRepository, SimulatedStore, Simulation,
+    IMAGE, ProtocolVariant, SharedSimulation, SimulatedRepository, SimulatedStore, Simulation,
     injected_failure, lock,
 };
 
-/// One event of one resource.
-#[derive(Debug, Clone)]
-struct Event {
-    owner: Owner,
-    time: u64,
-    request: ModelRequest,
-    is_unreachable: bool,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum ModelRequest {
-    Create { digest: Digest, fails: bool },
-    Update { digest: Digest },
-    Delete,
-}
+/// Longer than any schedule, so that each digest waits.
+const MIN_AGE: Duration = Duration::from_secs(3600);
 
 type RunningEvent = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
@@ -49,12 +40,26 @@ async fn run_event(
     holder: String,
 ) -> Result<(), Failure> {
     let Event { owner, time, request, is_unreachable } = event;
-    let store = || SimulatedStore { simulation: simulation.clone(), variant, is_unreachable };
-    let state = EventState::new(Some(store()), holder);
+    let ignores_lease =
+        variant == ProtocolVariant::WaitWithoutLease && matches!(request, ModelRequest::Wait { .. });
+    let store = SimulatedStore {
+        simulation: simulation.clone(),
+        variant: if ignores_lease { ProtocolVariant::NoLease } else { variant },
+        is_unreachable,
+    };
+    let state = EventState::new(Some(store), holder);
+    if let ModelRequest::Wait { digest } = &request {
+        let stored_item = state.read(IMAGE).await;
+        let age = AgeRequest { image: IMAGE, owner: &owner, digest, min_age: MIN_AGE, exists: false };
+        return match age::judge(&age, stored_item, &state).await {
+            Err(Failure::AgeUnknown { .. }) if is_unreachable => Ok(()),
+            judged => judged.map(|_| ()),
+        };
+    }
     let (digest, fails) = match &request {
         ModelRequest::Create { digest, fails } => (digest.clone(), *fails),
         ModelRequest::Update { digest } => (digest.clone(), false),
-        ModelRequest::Delete => (Digest::of(b""), false),
+        ModelRequest::Wait { .. } | ModelRequest::Delete => (Digest::of(b""), false),
     };
     let repository = SimulatedRepository {
         simulation: simulation.clone(),
@@ -89,56 +94,6 @@ async fn run_event(
     }
 }
 
-/// Events of each resource, in their order.
-struct Schedule {
-    event_queues: Vec<Vec<Event>>,
-    deleted: BTreeSet<Owner>,
-}
-
-fn random_schedule(rng: &mut Rng, variant: ProtocolVariant) -> Schedule {
-    let names = &["A", "B", "C"][..[1, 2, 2, 3][rng.usize(..4)]];
-    let mut schedule = Schedule { event_queues: Vec::new(), deleted: BTreeSet::new() };
-    for name in names {
-        let owner = Owner::of_resource("stack", name);
-        let mut events = Vec::new();
-        let copies = [1, 2, 3][rng.usize(..3)];
-        let mut fails = false;
-        for number in 0..copies {
-            let time = START + number as u64 + 1;
-            let digest = match rng.usize(..3) {
-                0 => Digest::of(b"first"),
-                1 => Digest::of(b"second"),
-                _ => Digest::of(format!("{name}{number}").as_bytes()),
-            };
-            fails = number == 0 && rng.u8(..100) < 6;
-            let request = match number {
-                0 => ModelRequest::Create { digest, fails },
-                _ => ModelRequest::Update { digest },
-            };
-            let is_unreachable = variant == ProtocolVariant::TableUnreachable && rng.u8(..100) < 15;
-            events.push(Event { owner: owner.clone(), time, request, is_unreachable });
-            if fails {
-                break;
-            }
-        }
-        // CloudFormation deletes a resource whose Create failed.
-        if fails || rng.u8(..100) < 60 {
-            let time = events.last().map_or(START, |last| last.time + 1);
-            let is_unreachable = variant == ProtocolVariant::TableUnreachable && rng.u8(..100) < 15;
-            let delete = Event { owner: owner.clone(), time, request: ModelRequest::Delete, is_unreachable };
-            schedule.deleted.insert(owner);
-            if rng.u8(..100) < 40 && !fails {
-                // Cancelled event: CloudFormation sends the Delete during the copy.
-                schedule.event_queues.push(vec![delete]);
-            } else {
-                events.push(delete);
-            }
-        }
-        schedule.event_queues.push(events);
-    }
-    schedule
-}
-
 /// Runs one random schedule. Returns a violation in the final state.
 fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
@@ -150,6 +105,7 @@ fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
         lock(&simulation).tag = Some(old.clone());
     }
     let Schedule { event_queues: mut queues, deleted } = random_schedule(&mut rng, variant);
+    let waited: Vec<Digest> = queues.iter().flatten().filter_map(Event::waiting_digest).collect();
     let mut running: BTreeMap<usize, (RunningEvent, Event, String)> = BTreeMap::new();
     let mut context = Context::from_waker(Waker::noop());
     let (mut attempt, mut steps) = (0, 0);
@@ -196,7 +152,14 @@ fn run_schedule(seed: u64, variant: ProtocolVariant) -> Result<(), String> {
         }
     }
     let simulation = lock(&simulation);
-    check_final_state(&simulation, &deleted, had_tag_before.then_some(&old), variant)
+    check_final_state(&simulation, &deleted, had_tag_before.then_some(&old), variant)?;
+    let has_lost_state = matches!(variant, ProtocolVariant::TableLost | ProtocolVariant::TableUnreachable);
+    let is_seen =
+        |digest: &Digest| simulation.item.as_ref().is_some_and(|item| item.seen.get(digest).is_some());
+    match waited.iter().find(|digest| !is_seen(digest)) {
+        Some(digest) if !has_lost_state => Err(format!("the time of {digest} is lost")),
+        _ => Ok(()),
+    }
 }
 
 /// Checks the final state of a schedule.
@@ -282,6 +245,11 @@ fn a_lost_or_unreachable_table_loses_no_image_of_a_known_owner() {
 #[test]
 fn finds_a_violation_without_leases() {
     assert!(first_violation(100_000, ProtocolVariant::NoLease).is_some());
+}
+
+#[test]
+fn finds_a_violation_if_a_wait_ignores_leases() {
+    assert!(first_violation(100_000, ProtocolVariant::WaitWithoutLease).is_some());
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) enum ProtocolVariant {
     NoLease,
     /// The tag is read during planning, before the lease is held. The model must find a violation.
     EarlyRead,
+    /// Events that wait for a minimum age ignore leases. The model must find a violation.
+    WaitWithoutLease,
 }
 
 #[derive(Default)]

@@ -3,6 +3,7 @@
 use image_copy::copy::Problem;
 use lambda_runtime::Diagnostic;
 
+use crate::event_state::StateUse;
 use crate::failure::Failure;
 use crate::input::continuation::StopReason;
 use crate::input::failed_invocation::RESPONSE_NOT_SENT;
@@ -38,6 +39,8 @@ pub(crate) fn error_type(failure: &Failure) -> &'static str {
         }
         Failure::Copy(failure) => problem_type(failure.problem()),
         Failure::OtherOwner { .. } => "Rejected",
+        Failure::AgeUnknown { state: StateUse::Off } => "Invalid",
+        Failure::AgeUnknown { .. } => "Unavailable",
         Failure::Secret { .. } => "AccessDenied",
         Failure::Stopped { reason: StopReason::BlobTooLarge { .. }, .. } => "Rejected",
         Failure::Stopped { .. } | Failure::TimeRanOut { .. } => "Timeout",

@@ -10,6 +10,7 @@ mod shorten;
 use image_copy::text::SanitizedText;
 
 use crate::deadline::MoreTime;
+use crate::event_state::StateUse;
 use crate::failure::{Failure, NotDeleted};
 use crate::input::continuation::StopReason;
 use crate::input::failed_invocation::{FailureCause, InvocationFailure};
@@ -92,6 +93,14 @@ fn parts(failure: &Failure, more_time: MoreTime) -> ReasonParts {
             subject: image.clone(),
             hint: "Set Tag to another one, or Shared to true in the direct event.".into(),
         },
+        Failure::AgeUnknown { state: StateUse::Off } => with(
+            "MinAge needs the state table, and the provider's parameter StateTable is none.".into(),
+            "Set StateTable to a table, or remove MinAge.",
+        ),
+        Failure::AgeUnknown { .. } => with(
+            "The age of the image is unknown, because the state table could not be used.".into(),
+            "Run the operation again. If it fails again, check the table in the provider's parameter StateTable.",
+        ),
         Failure::TagBusy { image } => ReasonParts {
             what: format!("Another event was changing {image} until time ran out."),
             subject: image.clone(),

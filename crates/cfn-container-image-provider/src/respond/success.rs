@@ -1,7 +1,9 @@
 //! The `Reason` of a success: one sentence.
 
 use image_copy::copy::{Outcome, Progress, ReferrerCounts, TagChange};
+use image_copy_aws::format_timestamp;
 
+use crate::copy::WaitingImage;
 use crate::delete::lifecycle::DeleteOutcome;
 use crate::event_state::StateUse;
 
@@ -32,6 +34,16 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
         StateUse::Used | StateUse::Off => "",
     };
     format!("{blobs}{foreign}{tag}.{referrers}{state}")
+}
+
+/// Describes the wait for a minimum age in one sentence.
+pub(crate) fn waiting(WaitingImage { source_digest, wait, .. }: &WaitingImage) -> String {
+    format!(
+        "The image was not copied, because its digest {} was first seen at {} and waits until {}.",
+        source_digest.short(),
+        format_timestamp(wait.first_seen),
+        format_timestamp(wait.until)
+    )
 }
 
 /// ` Referrers: 3 copied, 1 refused: Image … could not be pushed: ECR returned 405 UNSUPPORTED.`

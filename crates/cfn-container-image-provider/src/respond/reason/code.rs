@@ -34,6 +34,7 @@ pub(crate) fn code(failure: &Failure) -> &'static str {
         Failure::TagBusy { .. } => "CI-309",
         Failure::LeaseEnded { .. } => "CI-310",
         Failure::OtherOwner { .. } => "CI-318",
+        Failure::AgeUnknown { .. } => "CI-319",
         Failure::NotDeleted(failed) if is_denied(&failed.cause) => "CI-008",
         Failure::NotDeleted(_) => "CI-311",
         Failure::Invocation(failure) => match failure.cause {

@@ -194,6 +194,8 @@ pub(super) fn table() -> String {
         Failure::TimeRanOut { seconds: 889 },
         Failure::Panic,
         Failure::Superseded,
+        Failure::AgeUnknown { state: StateUse::Off },
+        Failure::AgeUnknown { state: StateUse::Unavailable },
         Failure::TagBusy { image: subject() },
         Failure::LeaseEnded { image: subject() },
         Failure::OtherOwner {
