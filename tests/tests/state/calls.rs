@@ -1,7 +1,7 @@
 //! Compares the calls of each event with the table in docs/state.md.
 
-use aws_emulator::LogPosition;
 use aws_emulator::stack::{StackStatus, Template};
+use aws_emulator::{LogPosition, STATE_TABLE};
 use serde_json::{Value, json};
 
 use crate::common::direct::{event, invoke};
@@ -27,7 +27,10 @@ const DELETE: &[&str] = &[
     "ecr:BatchDeleteImage",
     "ecr:BatchGetImage",
 ];
-const WAIT: &[&str] = &["dynamodb:GetItem", "dynamodb:PutItem", "ecr:BatchGetImage"];
+/// Calls that compare the age of an image with its minimum age.
+const AGE: &[&str] = &["dynamodb:GetItem", "ecr:BatchGetImage"];
+/// Further calls if the digest is seen for the first time.
+const FIRST_SEEN: &[&str] = &["dynamodb:PutItem"];
 /// Further calls of an Update without changes of an index: its child manifests are checked too.
 const UPDATE_OF_CHILDREN: &[&str] = &["ecr:BatchGetImage"];
 /// Further calls of the Delete of an index with up to 100 children.
@@ -49,6 +52,10 @@ fn sum(calls: &[&'static str], more: &[&'static str]) -> Vec<&'static str> {
     let mut calls = [calls, more].concat();
     calls.sort_unstable();
     calls
+}
+
+fn to_texts(calls: &[&str]) -> Vec<String> {
+    calls.iter().map(ToString::to_string).collect()
 }
 
 /// Checks that the table in the documentation has a row with this event and number.
@@ -104,16 +111,28 @@ async fn one_pinned_platform_costs_the_documented_calls() {
 }
 
 #[tokio::test]
-async fn a_wait_writes_the_time_of_a_new_digest_once() {
+async fn a_minimum_age_costs_the_documented_calls() {
     let account = Account::new().await;
     account.publish("3.13", &index(1));
     let waiting = event(&account, "python:3.13", &json!({"MinAge": "48h"}));
-    for expected in [WAIT, &["dynamodb:GetItem", "ecr:BatchGetImage"]] {
+    let send = async || {
         let mark = account.mark();
-        invoke(&account, waiting.clone()).await.unwrap();
-        assert_eq!(calls(&account, mark), expected);
+        let result = invoke(&account, waiting.clone()).await.unwrap();
+        (result["Change"].clone(), calls(&account, mark))
+    };
+    assert_eq!(send().await, (json!("waiting"), to_texts(&sum(AGE, FIRST_SEEN))));
+    assert_eq!(send().await, (json!("waiting"), to_texts(AGE)));
+    let region = &account.world.emulator.settings().region;
+    for mut item in account.items() {
+        item["Seen"].as_object_mut().unwrap().values_mut().for_each(|time| *time = json!(1));
+        account.world.emulator.dynamodb().put(region, STATE_TABLE, &item);
     }
-    check_documented("Copy that waits for its minimum age ", "2 or 3");
+    assert_eq!(send().await.0, "new");
+    let update = sum(UPDATE_WITHOUT_CHANGES, UPDATE_OF_CHILDREN);
+    assert_eq!(send().await, (json!("unchanged"), to_texts(&sum(&update, AGE))));
+    check_documented("Direct event whose image waits ", &AGE.len().to_string());
+    check_documented("the same, for a new digest ", "1 more");
+    check_documented("Direct event with `MinAge` whose image does not wait ", "2 more");
 }
 
 #[tokio::test]

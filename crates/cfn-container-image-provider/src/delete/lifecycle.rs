@@ -60,9 +60,9 @@ pub(crate) enum DeleteOutcome {
 }
 
 impl DeleteOutcome {
-    /// Returns true if the tag or the image was kept for a reason.
-    pub(crate) fn is_kept(self) -> bool {
-        !matches!(self, Self::Deleted | Self::Restored | Self::NotFound)
+    /// Returns true if the tag no longer names a copy of its last owner.
+    pub(crate) fn is_deleted(self) -> bool {
+        matches!(self, Self::Deleted | Self::Restored)
     }
 }
 

@@ -157,8 +157,5 @@ fn copy_outcome(FinishedCopy { outcome, .. }: &FinishedCopy) -> &'static str {
 }
 
 fn delete_outcome(deleted: DeleteOutcome) -> &'static str {
-    match deleted {
-        DeleteOutcome::Deleted | DeleteOutcome::Restored => "deleted",
-        _ => "nothing to do",
-    }
+    if deleted.is_deleted() { "deleted" } else { "nothing to do" }
 }

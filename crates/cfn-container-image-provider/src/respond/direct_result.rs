@@ -158,7 +158,7 @@ impl DeleteResult {
         Self {
             image_reference: image,
             requested_reference: requested_reference(properties),
-            change: if deleted.is_kept() { "kept" } else { "deleted" },
+            change: if deleted.is_deleted() { "deleted" } else { "kept" },
             message: message.into(),
         }
     }
