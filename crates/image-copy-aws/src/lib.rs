@@ -15,6 +15,7 @@
 //! | [`secrets`], [`registry_secret`] | reading secrets and parameters, and the credentials in them |
 //! | [`repository`] | one repository, through the ECR API: the engine's `Inventory` |
 //! | [`creation`], [`repository_spec`], [`empty_repository`] | creation of repositories, and repositories that are still missing |
+//! | [`tags`] | tags of a repository |
 //! | [`image_details`] | state of an image, and the lifecycle policy of its repository |
 //! | [`lifecycle_preview`], [`scan_findings`] | images that a lifecycle policy is about to remove, findings of image scans |
 //! | [`deployment`], [`repository_policy`] | the account, the provider's function and the permissions of its role, before a deployment |
@@ -62,6 +63,7 @@ mod shell;
 #[cfg(feature = "command-line")]
 mod stacks;
 mod state_table;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod timestamp;
