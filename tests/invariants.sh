@@ -70,7 +70,7 @@ done
 
 provider=crates/cfn-container-image-provider/src
 check_cycles "$provider" crate
-for folder in clients copy delete input logging respond settings; do
+for folder in clients copy delete input logging refresh respond settings; do
     check_cycles "$provider/$folder" super
 done
 

@@ -61,6 +61,20 @@ async fn account_with_every_outcome() -> Account {
     let event = json!({"RequestType": "Create", "ResourceType": "Custom::ContainerImage",
         "ResourceProperties": account.properties("python:3.14")});
     check_success(&response_of(stack.send(event).await));
+    let objects = account.world.emulator.objects();
+    objects.create_bucket("eu-west-1", "runs");
+    let object = |key: &str| json!({"Bucket": "runs", "Key": key});
+    let refresh = json!({"Owner": "refresh/images", "Failures": object("failures.json")});
+    for other in [
+        json!({"Action": "expand", "List": {"Text": "python:3.13"}, "Items": object("items.json"),
+            "Prefix": account.repository.uri().split('/').next().unwrap()}),
+        json!({"Action": "report", "Report": object("report.json"), "ToleratedFailurePercentage": 0,
+            "Execution": "arn", "Started": "2026-11-21T03:00:00Z"}),
+    ] {
+        let mut event = refresh.clone();
+        event.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        invoke(&account, event).await.unwrap();
+    }
     let identity = identity(&account, "lost");
     let url = account.world.bucket.presign(&identity, SignatureVersion::V4, URL_VALIDITY);
     let record = json!({

@@ -1,9 +1,10 @@
 //! Failures of an event. `respond/reason` has their texts.
 
 use image_copy::copy;
+use image_copy::list::ListError;
 use image_copy::oci::Digest;
 use image_copy::registry;
-use image_copy_aws::{InvalidProperty, Owner, SourceNotAllowed};
+use image_copy_aws::{InvalidProperty, ObjectError, ObjectLocation, Owner, SourceNotAllowed};
 
 use crate::clients::credentials::SecretProblem;
 use crate::event_state::StateUse;
@@ -40,6 +41,8 @@ pub(crate) enum Failure {
     LeaseEnded { image: String },
     /// The image could not be deleted.
     NotDeleted(Box<NotDeleted>),
+    /// A list could not be expanded, or no report could be made.
+    Refresh(Box<RefreshFailure>),
     /// Earlier invocations sent no response. Only the watchdog reports this.
     Invocation(InvocationFailure),
     /// The operation did not stop at its deadline.
@@ -54,4 +57,32 @@ pub(crate) struct NotDeleted {
     /// `<registry>/<repository>:<tag>`, or `@<digest>`.
     pub(crate) image: String,
     pub(crate) cause: registry::Error,
+}
+
+/// Failure of a refresh workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum RefreshFailure {
+    /// The list has errors.
+    InvalidList(Vec<ListError>),
+    /// An object could not be read or written.
+    Object { location: ObjectLocation, access: ObjectAccess, error: ObjectError },
+    /// An object does not have the expected content. `problem` is the end of a sentence.
+    InvalidObject { location: ObjectLocation, problem: &'static str },
+    /// Rules select none of the source's tags.
+    NothingSelected { repository: String, tags: usize },
+    /// The state table could not be read.
+    StateUnavailable(registry::Error),
+    /// Time ran out after some of the repositories.
+    Timeout { seconds: u64, finished: usize, count: usize },
+}
+
+/// Use of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ObjectAccess {
+    /// The user's list is read.
+    ReadList,
+    /// An object of the workflow is read.
+    ReadRun,
+    /// An object of the workflow is written.
+    Write,
 }

@@ -22,6 +22,7 @@ use crate::input::failed_invocation::FailedInvocation;
 use crate::input::{Event, Input};
 use crate::invocation::{Invocation, Services};
 use crate::logging::summary::{self, EventSummary, Report};
+use crate::refresh;
 use crate::respond::delivery::DeliveryError;
 use crate::respond::function_error::FunctionError;
 use crate::respond::reason::{code, reason};
@@ -30,7 +31,7 @@ use crate::respond::success;
 
 /// Handles one invocation.
 ///
-/// Returns the result of a direct event. Events of CloudFormation have none.
+/// Returns the result of a direct event or of a refresh workflow's event. Events of CloudFormation have none.
 ///
 /// # Errors
 /// The failure of a direct event. Also if the payload is no event, or the response could not be sent.
@@ -42,6 +43,7 @@ pub(crate) async fn handle(
     let now = Instant::now();
     let sent = match Input::read(payload).map_err(FunctionError::not_sent)? {
         Input::Direct(event) => return direct::handle(event, invocation, services, now).await,
+        Input::Refresh(event) => return refresh::handle(event, invocation, services, now).await,
         Input::CloudFormation(event) | Input::Continuation(event) => {
             let span = span(&event.envelope, invocation);
             let left = event.continuation.time_left(&event.envelope, SystemTime::now());

@@ -15,6 +15,7 @@
 //! | log | [`logging`] |
 //! | from an event of CloudFormation to its response | [`handler`] |
 //! | from a direct event to the function's result | [`direct`] |
+//! | lists and reports of a refresh workflow | [`refresh`] |
 
 mod catch;
 mod clients;
@@ -31,6 +32,7 @@ mod invocation;
 mod logging;
 #[cfg(test)]
 mod model;
+mod refresh;
 mod respond;
 mod settings;
 #[cfg(test)]

@@ -13,8 +13,8 @@ const MAX_OWNER_BYTES: usize = 256;
 /// Key that Terraform adds to the input of `aws_lambda_invocation` with `lifecycle_scope = "CRUD"`
 /// (<https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_invocation>).
 const TERRAFORM: &str = "tf";
-/// Key of the action: `copy`, which is the default, or `delete`.
-const ACTION: &str = "Action";
+/// Key of the action: `copy`, which is the default, or `delete`. Other actions are no direct events.
+pub(super) const ACTION: &str = "Action";
 /// Key of the minimum age.
 const MIN_AGE: &str = "MinAge";
 const DRY_RUN: &str = "DryRun";
@@ -82,7 +82,7 @@ impl DirectEvent {
             }
             _ => {
                 return Err(InvalidProperty::Value(format!(
-                    "{ACTION} is {}: expected copy or delete",
+                    "{ACTION} is {}: expected copy, delete, expand or report",
                     display_value(&action)
                 )));
             }
@@ -146,7 +146,7 @@ fn owner_missing() -> InvalidProperty {
 }
 
 /// Removes and parses `Owner`.
-fn take_owner(properties: &mut Map<String, Value>) -> Result<Option<Owner>, InvalidProperty> {
+pub(super) fn take_owner(properties: &mut Map<String, Value>) -> Result<Option<Owner>, InvalidProperty> {
     let Some(value) = properties.remove("Owner") else { return Ok(None) };
     match value.as_str().map(str::trim) {
         Some(name)
@@ -261,7 +261,7 @@ mod tests {
             (json!({"Owner": "a", "tf": {"action": "read"}}), "The action of tf is \"read\""),
             (json!({"Owner": "a", "tf": 3}), "The action of tf is \"\""),
             (json!({"tf": {"action": "create", "prev_input": null}}), "Owner is missing"),
-            (json!({"Action": "move"}), "Action is \"move\": expected copy or delete"),
+            (json!({"Action": "move"}), "Action is \"move\": expected copy, delete, expand or report"),
             (
                 json!({"MinAge": "2w"}),
                 "MinAge is invalid: \"2w\" is not an age: expected a number with m, h or d",

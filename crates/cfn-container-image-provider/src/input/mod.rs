@@ -1,5 +1,5 @@
-//! Payloads of invocations: events of CloudFormation, direct events, their properties, continuations, and
-//! records of failed invocations.
+//! Payloads of invocations: events of CloudFormation, direct events, their properties, events of refresh
+//! workflows, continuations, and records of failed invocations.
 
 pub(crate) mod continuation;
 pub(crate) mod direct;
@@ -7,6 +7,7 @@ pub(crate) mod envelope;
 pub(crate) mod event;
 pub(crate) mod failed_invocation;
 mod issue_time;
+pub(crate) mod refresh;
 pub(crate) mod resource;
 
 use std::time::SystemTime;
@@ -19,6 +20,7 @@ use direct::DirectEvent;
 use envelope::{Envelope, UnsupportedPayload};
 use event::{InvalidEvent, ResourceOperation};
 use failed_invocation::FailedInvocation;
+use refresh::RefreshEvent;
 
 /// All payloads that the function supports.
 pub(crate) enum Input {
@@ -28,6 +30,8 @@ pub(crate) enum Input {
     Continuation(Event),
     /// An event of Terraform, Step Functions or a script.
     Direct(Result<DirectEvent, InvalidProperty>),
+    /// An event of a refresh workflow.
+    Refresh(Result<RefreshEvent, InvalidProperty>),
     /// Lambda's record of an invocation that failed.
     FailedInvocation(FailedInvocation),
 }
@@ -50,6 +54,9 @@ impl Input {
         }
         if let Some(failed) = FailedInvocation::read(&mut payload) {
             return Ok(Self::FailedInvocation(failed));
+        }
+        if let Some(event) = RefreshEvent::read(&payload) {
+            return Ok(Self::Refresh(event));
         }
         if payload.get("ResponseURL").is_none()
             && let Some(event) = DirectEvent::read(&payload)

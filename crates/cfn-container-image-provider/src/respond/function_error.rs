@@ -1,10 +1,11 @@
 //! The function's error: the result of an invocation that Lambda reports as failed.
 
 use image_copy::copy::Problem;
+use image_copy_aws::ObjectErrorKind;
 use lambda_runtime::Diagnostic;
 
 use crate::event_state::StateUse;
-use crate::failure::Failure;
+use crate::failure::{Failure, RefreshFailure};
 use crate::input::continuation::StopReason;
 use crate::input::failed_invocation::RESPONSE_NOT_SENT;
 
@@ -46,7 +47,25 @@ pub(crate) fn error_type(failure: &Failure) -> &'static str {
         Failure::Stopped { .. } | Failure::TimeRanOut { .. } => "Timeout",
         Failure::Superseded | Failure::TagBusy { .. } | Failure::LeaseEnded { .. } => "Conflict",
         Failure::NotDeleted(_) => "NotDeleted",
+        Failure::Refresh(failure) => refresh_type(failure),
         Failure::Invocation(_) | Failure::Panic => "Internal",
+    }
+}
+
+fn refresh_type(failure: &RefreshFailure) -> &'static str {
+    match failure {
+        RefreshFailure::InvalidList(_) | RefreshFailure::InvalidObject { .. } => "Invalid",
+        RefreshFailure::NothingSelected { .. } => "NotFound",
+        RefreshFailure::StateUnavailable(_) => "Unavailable",
+        RefreshFailure::Timeout { .. } => "Timeout",
+        RefreshFailure::Object { error, .. } => match error.kind {
+            ObjectErrorKind::Missing => "NotFound",
+            ObjectErrorKind::AccessDenied => "AccessDenied",
+            ObjectErrorKind::TooLarge => "Invalid",
+            ObjectErrorKind::Throttled => "Throttled",
+            ObjectErrorKind::Unavailable => "Unavailable",
+            ObjectErrorKind::Other => "Rejected",
+        },
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod advice;
 mod code;
+mod refresh;
 mod shorten;
 
 use image_copy::text::SanitizedText;
@@ -82,6 +83,7 @@ fn parts(failure: &Failure, more_time: MoreTime) -> ReasonParts {
                 hint: advice::deletion(cause),
             }
         }
+        Failure::Refresh(failure) => refresh::parts(failure),
         Failure::Superseded => {
             with("This event changed nothing, because a later event of the resource replaced it.".into(), "")
         }

@@ -22,6 +22,8 @@ const LONGER_FUNCTION_TIMEOUT: &str =
     "Set the function's Timeout back to 900 s, as in the provider's template.";
 const REPEAT_EVENT: &str =
     "Invoke the function with the same event again, which copies only the missing blobs.";
+/// Action for the tags of a source in ECR. The provider's template does not allow it.
+const LIST_TAGS: &str = "ecr:ListImages";
 const OTHER_TAG: &str = "Choose another tag or digest in ImageReference.";
 const OTHER_IMAGE: &str = "Choose another tag or digest in ImageReference, or another Platform.";
 
@@ -30,6 +32,11 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
     let text = match (failure.problem(), failure.side()) {
         (Problem::Missing | Problem::ServerError, _) if failure.is_not_from_registry() => {
             "Check the host in ImageReference."
+        }
+        (Problem::Missing | Problem::CredentialsRequired, Side::Source)
+            if failure.operation() == Some(Operation::ListTags) =>
+        {
+            "Check source in the list. If the repository is private, set credentials."
         }
         (Problem::Missing, Side::Source) if failure.concerns_image_content() => {
             "Choose another tag or digest in ImageReference, or push the image to the source again."
@@ -253,6 +260,9 @@ fn allow(action: &str, side: Side) -> String {
     if action == "ecr:GetAuthorizationToken" {
         return "Allow ecr:GetAuthorizationToken on * in the function's role.".into();
     }
+    if action == LIST_TAGS {
+        return format!("List exact tags, or allow {LIST_TAGS} on the repository in the function's role.");
+    }
     let parameter = match side {
         Side::Source => "SourceRepositoryArns",
         Side::Destination => "RepositoryArns, the tag of RepositoryTagValue if it is set,",
@@ -289,7 +299,8 @@ fn action(operation: Operation) -> &'static str {
         Operation::StartUpload => "ecr:InitiateLayerUpload",
         Operation::SendBlob => "ecr:UploadLayerPart and ecr:CompleteLayerUpload",
         Operation::WriteManifest | Operation::WriteTag => "ecr:PutImage",
-        // Only the command line creates repositories and lists tags.
-        Operation::CreateRepository | Operation::SetRepositoryPolicy | Operation::ListTags => "the action",
+        Operation::ListTags => LIST_TAGS,
+        // Only the command line creates repositories.
+        Operation::CreateRepository | Operation::SetRepositoryPolicy => "the action",
     }
 }

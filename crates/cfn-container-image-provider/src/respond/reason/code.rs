@@ -3,11 +3,11 @@
 //! The engine has those of copies, `CI-001` to `CI-099` and `CI-301`, and `image-copy-aws` those of secrets. A
 //! code keeps its meaning in later versions.
 
-use image_copy_aws::{InvalidProperty, InvokeError};
+use image_copy_aws::{InvalidProperty, InvokeError, ObjectErrorKind};
 
 use super::advice::is_denied;
 use crate::clients::credentials::SecretProblem;
-use crate::failure::Failure;
+use crate::failure::{Failure, RefreshFailure};
 use crate::input::continuation::StopReason;
 use crate::input::failed_invocation::FailureCause;
 
@@ -45,6 +45,24 @@ pub(crate) fn code(failure: &Failure) -> &'static str {
             FailureCause::EventAgeExceeded => "CI-316",
         },
         Failure::Panic => "CI-317",
+        Failure::Refresh(failure) => refresh_code(failure),
+    }
+}
+
+fn refresh_code(failure: &RefreshFailure) -> &'static str {
+    match failure {
+        RefreshFailure::InvalidList(_) => "CI-501",
+        RefreshFailure::Object { error, .. } => match error.kind {
+            ObjectErrorKind::Missing => "CI-502",
+            ObjectErrorKind::AccessDenied => "CI-503",
+            ObjectErrorKind::TooLarge => "CI-504",
+            ObjectErrorKind::Throttled | ObjectErrorKind::Unavailable => "CI-505",
+            ObjectErrorKind::Other => "CI-506",
+        },
+        RefreshFailure::InvalidObject { .. } => "CI-504",
+        RefreshFailure::NothingSelected { .. } => "CI-507",
+        RefreshFailure::StateUnavailable(_) => "CI-508",
+        RefreshFailure::Timeout { .. } => "CI-509",
     }
 }
 

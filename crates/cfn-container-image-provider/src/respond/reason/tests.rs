@@ -7,6 +7,7 @@ use image_copy::registry::{self, CredentialsSent};
 use super::*;
 
 mod examples;
+mod refresh;
 mod secrets;
 mod table;
 

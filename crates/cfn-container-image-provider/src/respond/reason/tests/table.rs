@@ -232,6 +232,7 @@ pub(super) fn table() -> String {
     ] {
         lines.push(reason(&failure, more_time, REQUEST));
     }
+    lines.extend(refresh::lines());
     lines.push(reason(&unreadable_event(), MoreTime::None, REQUEST));
     lines.iter().for_each(|line| assert_one_short_line(line));
     lines.sort_by(|a, b| (code_of(a), a).cmp(&(code_of(b), b)));

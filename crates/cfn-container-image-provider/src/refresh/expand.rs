@@ -1,0 +1,82 @@
+//! From a list to direct events.
+
+use bytes::Bytes;
+use image_copy::list::{MAX_ENTRIES, MAX_LIST_BYTES};
+use serde_json::{Value, json};
+
+use super::failures::FailedImage;
+use super::items::{copy_event, delete_event, interleave};
+use super::objects::RunObjects;
+use super::selection::SelectedImage;
+use super::{RefreshContext, images, prune, selection};
+use crate::failure::{Failure, ObjectAccess};
+use crate::input::refresh::{ExpandEvent, ListSource};
+use crate::logging::refresh::RefreshCounts;
+
+/// Expands a list, and writes the events and the failures.
+pub(super) async fn run(
+    event: &ExpandEvent,
+    context: &RefreshContext<'_>,
+) -> Result<(Value, RefreshCounts), Failure> {
+    let clients = &context.services.clients;
+    let settings = clients.settings.copy.as_ref().map_err(|error| Failure::Setting(error.clone()))?;
+    let objects = context.objects();
+    let (name, content) = read_list(&event.list, &objects).await?;
+    let listed = images::read(name, &content, &event.prefix, clients.state_table.is_some())?;
+    let selected = selection::select(listed, &settings.allowed_sources, clients, &context.deadlines).await?;
+    let pruning = prune::find(&selected, &event.owner, context).await?;
+    let mut failures = Vec::new();
+    let mut all = Vec::new();
+    for SelectedImage { listed, images } in selected {
+        match images {
+            Ok(images) => all.extend(images),
+            Err(failure) => failures.push(FailedImage::new(&listed, &failure, context)),
+        }
+    }
+    let failed = pruning.failures.iter();
+    failures.extend(failed.map(|(image, failure)| FailedImage::new(image, failure, context)));
+    let (mut images, conflicts) = images::without_duplicates(all);
+    for (image, problem) in conflicts {
+        let failure = images::invalid_list(vec![images::error(name, image.entry.line, problem)]);
+        failures.push(FailedImage::new(&image, &failure, context));
+    }
+    if images.len() > MAX_ENTRIES {
+        let count = images.len();
+        let problem =
+            format!("the list selects {count} images, more than {MAX_ENTRIES}. Add newest to its rules.");
+        return Err(images::invalid_list(vec![images::error(name, 1, problem)]));
+    }
+    interleave(&mut images);
+    let copies = images.iter().map(|image| copy_event(image, &event.owner));
+    let deletes = pruning.deletions.iter().map(|deletion| delete_event(deletion, &event.owner));
+    let items: Vec<Value> = copies.chain(deletes).collect();
+    objects.write_json(&event.failures, &failures).await?;
+    objects.write_json(&event.items, &items).await?;
+    let counts = RefreshCounts {
+        outcome: "expanded",
+        images: images.len(),
+        deletes: pruning.deletions.len(),
+        failed: failures.len(),
+    };
+    let result = json!({
+        "Images": counts.images,
+        "Deletes": counts.deletes,
+        "Failures": counts.failed,
+        "Items": event.items,
+        "FailuresObject": event.failures,
+    });
+    Ok((result, counts))
+}
+
+/// Returns the list with its name in messages.
+async fn read_list<'a>(list: &'a ListSource, objects: &RunObjects) -> Result<(&'a str, Bytes), Failure> {
+    match list {
+        ListSource::Text(text) => Ok(("list", text.clone().into())),
+        ListSource::Object(location) => {
+            let limit = MAX_LIST_BYTES as u64;
+            let content = objects.read(location, limit, ObjectAccess::ReadList).await?;
+            let name = location.key.rsplit('/').next().filter(|name| !name.is_empty());
+            Ok((name.unwrap_or(&location.key), content))
+        }
+    }
+}
