@@ -24,6 +24,7 @@ mod git;
 mod git_url;
 mod import;
 mod input_file;
+mod list_file;
 mod log;
 mod output_file;
 mod planning;

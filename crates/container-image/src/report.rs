@@ -126,7 +126,18 @@ pub(crate) fn failure_of(
     verbosity: Verbosity,
     source: &str,
 ) -> ExitCode {
-    let code = fail(&failure_line(failure, options, source));
+    failure_at("", failure, options, verbosity, source)
+}
+
+/// Prints a failure of an image in a file. `place` is its file and line, with a colon and a space.
+pub(crate) fn failure_at(
+    place: &str,
+    failure: &Failure,
+    options: &ConnectionArgs,
+    verbosity: Verbosity,
+    source: &str,
+) -> ExitCode {
+    let code = fail(&format!("{place}{}", failure_line(failure, options, source)));
     if verbosity == Verbosity::Verbose {
         for line in details(failure) {
             let _ = writeln!(io::stderr(), "  {line}");

@@ -154,3 +154,37 @@ async fn the_workflow_copies_a_list_and_prints_json() {
     assert_eq!(result["images"][0]["status"], "new");
     assert!(sandbox.read("report.json").contains("/mirror/nginx@sha256:"));
 }
+
+/// The list of a refresh stack is also one for `tags` and `sync`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_a_refresh_stack_selects_tags() {
+    let sandbox = Sandbox::start().await;
+    for reference in [
+        "public.ecr.aws/docker/library/nginx:1.29",
+        "public.ecr.aws/docker/library/python:latest",
+        "public.ecr.aws/docker/library/python:3.11.4",
+        "public.ecr.aws/docker/library/python:3.12.9",
+        "public.ecr.aws/docker/library/python:3.13.1",
+        "public.ecr.aws/docker/library/python:3.13.2",
+        "public.ecr.aws/docker/library/python:3.14.0",
+        "ghcr.io/acme/app:release-1.0-slim",
+        "ghcr.io/acme/app:release-1.0",
+        "ghcr.io/acme/app:dev-1.0-slim",
+    ] {
+        sandbox.publish(reference, reference.len() as u64);
+    }
+    sandbox.write("refresh.yaml", include_str!("../../../samples/lists/refresh.yaml"));
+    let tags = sandbox.run("tags --rules refresh.yaml --quiet").await;
+    let selected = "\
+ghcr.io/acme/app:release-1.0-slim
+public.ecr.aws/docker/library/python:3.13.2
+public.ecr.aws/docker/library/python:3.13.1
+public.ecr.aws/docker/library/python:latest
+";
+    assert_eq!((tags.code, tags.stdout.as_str()), (Some(0), selected), "{tags:?}");
+    let sync = "sync refresh.yaml --to registry.example/mirror --ignore-min-age --dry-run";
+    sandbox.registry("registry.example");
+    let sync = sandbox.run(sync).await;
+    assert_eq!(sync.code, Some(0), "{sync:?}");
+    assert!(sync.stdout.contains("5 images: 5 new"), "{sync:?}");
+}

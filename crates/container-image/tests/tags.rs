@@ -108,3 +108,101 @@ async fn reports_missing_repositories_and_tags_and_invalid_rules() {
         assert!(output.stderr.contains(word) && output.stderr.lines().count() == 1, "{output:?}");
     }
 }
+
+/// A list with rules for two repositories, and images without rules.
+const LIST: &str = "images:\n- {source: python, tags: {newest: 2}}\n- nginx:1\n- source: ghcr.io/acme/app\n  \
+                    tags: {include: '1*', exact: edge}\n- {source: python, tags: {suffix: -slim}}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applies_the_rules_of_a_list() {
+    let sandbox = sandbox().await;
+    for tag in ["1.0", "2.0", "edge"] {
+        sandbox.publish(&format!("ghcr.io/acme/app:{tag}"), 1);
+    }
+    sandbox.write("images.yaml", LIST);
+    let output = sandbox.run("tags --rules images.yaml").await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let expected = "\
+docker.io/library/python:3.11.2
+docker.io/library/python:3.10
+docker.io/library/python:3.10-slim
+ghcr.io/acme/app:1.0
+ghcr.io/acme/app:edge
+";
+    assert_eq!(output.stdout, expected);
+    let notes = "\
+note: images.yaml:2: 2 of 8 tags of docker.io/library/python selected.
+note: images.yaml:6: 1 of 8 tags of docker.io/library/python selected.
+note: images.yaml:4: 2 of 3 tags of ghcr.io/acme/app selected.
+";
+    assert_eq!(output.stderr, notes);
+    let lists = sandbox.emulator.log().entries();
+    let lists = lists.iter().filter(|entry| entry.operation == "tags.list" && entry.status == Some(200));
+    assert_eq!(lists.count(), 2, "one for each repository");
+    let quiet = sandbox.run("tags --rules images.yaml --quiet").await;
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), (expected, ""));
+
+    let output = sandbox.run("tags ghcr.io/acme/app --rules images.yaml --all").await;
+    let expected = "\
+images.yaml:4: ghcr.io/acme/app
+out  2.0   matches no included pattern
+in   1.0   matches 1*
+in   edge  is an exact tag
+";
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), expected), "{output:?}");
+    let output = sandbox.run("tags --rules images.yaml --json").await;
+    let document: Value = serde_json::from_str(&output.stdout).unwrap();
+    let found = document.as_array().unwrap();
+    assert_eq!(found.len(), 3);
+    let app = &found[2];
+    assert_eq!((&app["repository"], &app["path"]), (&"ghcr.io/acme/app".into(), &"images.yaml".into()));
+    assert_eq!((&app["line"], app["tags"].as_array().unwrap().len()), (&4.into(), 3));
+    assert_eq!(app["tags"][1], serde_json::json!({"tag": "1.0", "in": true, "reason": "matches 1*"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_repository_of_a_list_does_not_end_the_others() {
+    let sandbox = sandbox().await;
+    sandbox.write(
+        "images.yaml",
+        "images:\n- {source: ghcr.io/acme/gone, tags: {newest: 1}}\n- {source: python, tags: {newest: 1, exact: '4'}}\n",
+    );
+    sandbox.publish("ghcr.io/acme/app:1", 1);
+    let output = sandbox.run("tags --rules images.yaml").await;
+    assert_eq!((output.code, output.stdout.as_str()), (Some(1), "docker.io/library/python:3.11.2\n"));
+    let failures: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(
+        failures[0],
+        "error: images.yaml:3: Tag docker.io/library/python:4 was not found. Correct or remove the exact tag 4."
+    );
+    let line = "error: images.yaml:2: The tags of ghcr.io/acme/gone could not be read: ghcr.io returned 401 ";
+    assert!(failures[1].starts_with(line) && failures[1].contains(" Check the list ("), "{failures:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_a_list_replace_those_of_options() {
+    let sandbox = sandbox().await;
+    sandbox.write("images.yaml", LIST);
+    sandbox.write("plain.txt", "nginx:1\n");
+    sandbox.write("bad.yaml", "images:\n- {source: a, tags: {newest: x}}\n");
+    for (arguments, expected) in [
+        ("tags", "the following required arguments were not provided: <REPOSITORY>"),
+        (
+            "tags --rules images.yaml --newest 1",
+            "the argument '--rules <LIST>' cannot be used with '--newest <N>'",
+        ),
+        (
+            "tags nginx --rules images.yaml",
+            "images.yaml has no tag rules for docker.io/library/nginx. Correct REPOSITORY or the list.",
+        ),
+        ("tags --rules plain.txt", "plain.txt has no tag rules. Add rules in the key tags of an image."),
+        ("tags --rules gone.yaml", "the list gone.yaml was not found. Correct the path."),
+        ("tags --rules bad.yaml", "bad.yaml:2: images[0].tags.newest: \"x\" is not a number from 1."),
+    ] {
+        let output = sandbox.run(arguments).await;
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(output.stderr.starts_with(&format!("error: {expected}")), "{output:?}");
+        assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
+    }
+    assert_eq!(sandbox.emulator.log().entries().len(), 0);
+}

@@ -24,6 +24,9 @@ Examples:
   Print complete versions only, without 3 and 3.13:
     container-image tags python --semver '^3' --include '*.*.*'
 
+  Print the decisions of a list's tag rules:
+    container-image tags --rules images.yaml --all
+
 An exact tag is in. Another tag is in if it passes all other rules, unless there
 are only exact tags. Of a rule that is repeated, one value is enough.
 
@@ -45,11 +48,23 @@ Exit codes: 0 success, 1 failure, 2 invalid usage, 130 interrupted,
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct TagsArgs {
-    #[arg(help = "Repository: [registry/]repository")]
-    pub(crate) repository: RepositoryArg,
+    #[arg(
+        help = "Repository: [registry/]repository. With --rules, only its rules are applied",
+        required_unless_present = "list"
+    )]
+    pub(crate) repository: Option<RepositoryArg>,
 
     #[command(flatten)]
     pub(crate) rules: TagRuleArgs,
+
+    /// Apply the tag rules of a list, which `-` reads from standard input. Prints complete references
+    #[arg(
+        id = "list",
+        long = "rules",
+        value_name = "LIST",
+        conflicts_with_all = ["exact", "semver", "include", "exclude", "suffix", "newest"]
+    )]
+    pub(crate) list: Option<String>,
 
     /// Print all tags, each with the reason for which it is in or out
     #[arg(long)]

@@ -1,72 +1,173 @@
-//! `container-image tags`: the tags of a repository that rules select.
+//! `container-image tags`: the tags that rules select, of one repository or of the sources of a list.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use image_copy::copy::{Failure, Operation, Side};
-use image_copy::list::{TagDecision, newest_first};
-use image_copy::oci::Tag;
+use futures_util::{StreamExt as _, stream};
+use image_copy::list::{TagDecision, TagRules, newest_first};
+use image_copy::oci::{Repository, Tag};
+use image_copy::registry::Error;
 use image_copy::text::escaped_json;
 use serde_json::{Value, json};
 
 use crate::args::{TagsArgs, Verbosity};
 use crate::connection::Connection;
-use crate::report;
 use crate::signals::wait_for_signal;
+use crate::tag_lists::{self, TagLists};
+use crate::{list_file, report};
 
 /// Maximum width of the column with tags. Longer tags, such as digests, move their reason to the right.
 const MAX_TAG_CHARS: usize = 36;
 
-/// Lists the tags of a repository.
+/// Maximum number of concurrent requests.
+const JOBS: usize = 8;
+
+/// Rules for the tags of a repository.
+struct Selection {
+    repository: Repository,
+    rules: Arc<TagRules>,
+    /// Name of the list and line. `None` for rules in arguments.
+    origin: Option<(String, usize)>,
+}
+
+/// The decisions of a selection.
+struct Decided {
+    /// The text, or an empty text with `--json`.
+    text: String,
+    /// The value with `--json`.
+    value: Value,
+    /// The exact tag that does not exist.
+    missing: Option<Tag>,
+    selected: usize,
+    total: usize,
+}
+
+/// Lists the tags of repositories.
 pub(crate) async fn run(args: &TagsArgs, verbosity: Verbosity) -> ExitCode {
-    let repository = &args.repository.0;
-    let connection = match Connection::open(&args.connection, [repository]) {
+    let selections = match selections(args) {
+        Ok(selections) => selections,
+        Err(lines) => return report::invalid(&lines),
+    };
+    let repositories = selections.iter().map(|selection| &selection.repository);
+    let connection = match Connection::open(&args.connection, repositories) {
         Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
-    let handle = connection.client.repository(repository.clone(), None);
-    let result = tokio::select! {
+    let lists = TagLists::new(&connection.client);
+    let results = tokio::select! {
         biased;
         signal = wait_for_signal() => return report::interrupted(signal, "nothing was changed"),
-        result = handle.list_tags() => result,
+        results = decide(args, &selections, &lists) => results,
     };
-    let mut tags = match result {
-        Ok(tags) => tags,
-        Err(cause) => {
-            let (side, operation, subject) = (Side::Source, Operation::ListTags, repository.to_string());
-            let failure = Failure::Registry { side, operation, subject, cause };
-            return report::failure_of(&failure, &args.connection, verbosity, "REPOSITORY");
+    print(args, verbosity, &selections, results)
+}
+
+/// Returns the rules of the arguments or of a list. Rules for the same repository follow each other.
+///
+/// # Errors
+/// One line for each error.
+fn selections(args: &TagsArgs) -> Result<Vec<Selection>, Vec<String>> {
+    let repository = args.repository.as_ref().map(|argument| &argument.0);
+    let Some(argument) = &args.list else {
+        let rules = Arc::new(args.rules.rules());
+        let selection = |name: &Repository| Selection { repository: name.clone(), rules, origin: None };
+        return Ok(repository.map(selection).into_iter().collect());
+    };
+    let (list, entries) = list_file::read(argument)?;
+    let entries = entries.into_iter().filter_map(|entry| {
+        let origin = Some((list.clone(), entry.line));
+        Some(Selection { repository: entry.source.repository, rules: entry.rules?, origin })
+    });
+    let mut selections: Vec<Selection> =
+        entries.filter(|entry| repository.is_none_or(|name| *name == entry.repository)).collect();
+    selections.sort_by(|one, other| one.repository.cmp(&other.repository));
+    match repository {
+        _ if !selections.is_empty() => Ok(selections),
+        Some(name) => {
+            Err(vec![format!("{list} has no tag rules for {name}. Correct REPOSITORY or the list.")])
         }
-    };
-    tags.sort_by(newest_first);
-    tags.dedup();
-    let rules = args.rules.rules();
-    let decisions = rules.decide(&tags);
-    let text = match (args.json, args.all) {
-        (true, _) => document(args, &tags, &decisions),
-        (false, true) => table(&tags, &decisions),
-        (false, false) => names(&tags, &decisions),
-    };
-    let code = if text.is_empty() { ExitCode::SUCCESS } else { report::print(&text, "") };
-    if code != ExitCode::SUCCESS {
-        return code;
-    }
-    if verbosity != Verbosity::Quiet {
-        let selected = decisions.iter().filter(|decision| decision.is_in()).count();
-        let plural = if tags.len() == 1 { "" } else { "s" };
-        report::note(&format!("{selected} of {} tag{plural} of {repository} selected", tags.len()));
-    }
-    match rules.exact.iter().find(|exact| !tags.contains(exact)) {
-        Some(missing) => {
-            let name = repository.with_tag(missing.clone());
-            report::fail(&format!("Tag {name} was not found. Correct or remove --exact {missing}."))
-        }
-        None => code,
+        None => Err(vec![format!("{list} has no tag rules. Add rules in the key tags of an image.")]),
     }
 }
 
-fn names(tags: &[Tag], decisions: &[TagDecision<'_>]) -> String {
-    let selected = tags.iter().zip(decisions).filter(|(_, decision)| decision.is_in());
-    selected.map(|(tag, _)| tag.as_str()).collect::<Vec<_>>().join("\n")
+/// Lists the tags of each repository once, and applies the rules.
+async fn decide(
+    args: &TagsArgs,
+    selections: &[Selection],
+    lists: &TagLists<'_>,
+) -> Vec<Result<Decided, Error>> {
+    let groups = selections.chunk_by(|one, other| one.repository == other.repository);
+    let results = stream::iter(groups)
+        .map(|group| async move {
+            let tags = match group.first() {
+                Some(first) => lists.read(&first.repository).await,
+                None => Ok(Vec::new()),
+            };
+            let tags = tags.map(|mut tags| {
+                tags.sort_by(newest_first);
+                tags.dedup();
+                tags
+            });
+            let decide = |selection: &Selection| match &tags {
+                Ok(tags) => Ok(selection.decide(args, tags)),
+                Err(error) => Err(error.clone()),
+            };
+            group.iter().map(decide).collect::<Vec<_>>()
+        })
+        .buffered(JOBS);
+    results.flat_map(stream::iter).collect().await
+}
+
+impl Selection {
+    fn decide(&self, args: &TagsArgs, tags: &[Tag]) -> Decided {
+        let decisions = self.rules.decide(tags);
+        let text = match (args.json, args.all) {
+            (true, _) => String::new(),
+            (false, true) => self.title() + &table(tags, &decisions),
+            (false, false) => self.names(tags, &decisions),
+        };
+        Decided {
+            text,
+            value: if args.json { self.value(tags, &decisions) } else { Value::Null },
+            missing: self.rules.exact.iter().find(|exact| !tags.contains(exact)).cloned(),
+            selected: decisions.iter().filter(|decision| decision.is_in()).count(),
+            total: tags.len(),
+        }
+    }
+
+    /// Returns the place in a list with a colon and a space, or an empty text.
+    fn place(&self) -> String {
+        self.origin.as_ref().map(|(list, line)| format!("{list}:{line}: ")).unwrap_or_default()
+    }
+
+    /// Returns the line above a table of a list.
+    fn title(&self) -> String {
+        if self.origin.is_some() { format!("{}{}\n", self.place(), self.repository) } else { String::new() }
+    }
+
+    /// Returns the selected tags, or complete references for a list.
+    fn names(&self, tags: &[Tag], decisions: &[TagDecision<'_>]) -> String {
+        let selected = tags.iter().zip(decisions).filter(|(_, decision)| decision.is_in());
+        let name = |tag: &Tag| match &self.origin {
+            Some(_) => self.repository.with_tag(tag.clone()).to_string(),
+            None => tag.to_string(),
+        };
+        selected.map(|(tag, _)| name(tag)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn value(&self, tags: &[Tag], decisions: &[TagDecision<'_>]) -> Value {
+        let tags = tags.iter().zip(decisions).map(|(tag, decision)| {
+            json!({"tag": tag.as_str(), "in": decision.is_in(), "reason": decision.to_string()})
+        });
+        let tags = tags.collect::<Vec<Value>>();
+        let repository = self.repository.to_string();
+        match &self.origin {
+            None => json!({"repository": repository, "tags": tags}),
+            Some((path, line)) => {
+                json!({"repository": repository, "path": path, "line": line, "tags": tags})
+            }
+        }
+    }
 }
 
 fn table(tags: &[Tag], decisions: &[TagDecision<'_>]) -> String {
@@ -79,10 +180,51 @@ fn table(tags: &[Tag], decisions: &[TagDecision<'_>]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn document(args: &TagsArgs, tags: &[Tag], decisions: &[TagDecision<'_>]) -> String {
-    let tags = tags.iter().zip(decisions).map(|(tag, decision)| {
-        json!({"tag": tag.as_str(), "in": decision.is_in(), "reason": decision.to_string()})
-    });
-    let document = json!({"repository": args.repository.0.to_string(), "tags": tags.collect::<Vec<Value>>()});
-    escaped_json(&format!("{document:#}"))
+/// Prints the decisions to stdout, and notes and failures to stderr.
+fn print(
+    args: &TagsArgs,
+    verbosity: Verbosity,
+    selections: &[Selection],
+    mut results: Vec<Result<Decided, Error>>,
+) -> ExitCode {
+    let decided = results.iter_mut().filter_map(|result| result.as_mut().ok());
+    let text = if args.json {
+        let mut values: Vec<Value> = decided.map(|decided| decided.value.take()).collect();
+        let document = if args.list.is_some() { Some(Value::Array(values)) } else { values.pop() };
+        document.map(|document| escaped_json(&format!("{document:#}"))).unwrap_or_default()
+    } else {
+        let separator = if args.all { "\n\n" } else { "\n" };
+        let texts = decided.map(|decided| std::mem::take(&mut decided.text));
+        texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(separator)
+    };
+    let mut code = if text.is_empty() { ExitCode::SUCCESS } else { report::print(&text, "") };
+    if code != ExitCode::SUCCESS {
+        return code;
+    }
+    let source = if args.list.is_some() { "the list" } else { "REPOSITORY" };
+    for (selection, result) in selections.iter().zip(results) {
+        let (place, repository) = (selection.place(), &selection.repository);
+        match result {
+            Ok(Decided { selected, total, missing, .. }) => {
+                if verbosity != Verbosity::Quiet {
+                    let plural = if total == 1 { "" } else { "s" };
+                    report::note(&format!(
+                        "{place}{selected} of {total} tag{plural} of {repository} selected"
+                    ));
+                }
+                if let Some(missing) = missing {
+                    let name = repository.with_tag(missing.clone());
+                    let rule = if args.list.is_some() { "the exact tag" } else { "--exact" };
+                    code = report::fail(&format!(
+                        "{place}Tag {name} was not found. Correct or remove {rule} {missing}."
+                    ));
+                }
+            }
+            Err(cause) => {
+                let failure = tag_lists::failure(repository, cause);
+                code = report::failure_at(&place, &failure, &args.connection, verbosity, source);
+            }
+        }
+    }
+    code
 }

@@ -71,6 +71,7 @@ impl Sandbox {
     pub(crate) fn registry(&self, host: &str) -> Arc<Registry> {
         match host {
             "docker.io" => Arc::clone(self.emulator.docker_hub()),
+            "public.ecr.aws" => Arc::clone(self.emulator.ecr_public()),
             host => {
                 let known = self.emulator.upstream(host);
                 known.unwrap_or_else(|| self.emulator.add_upstream(Profile::bearer(host)))

@@ -174,7 +174,6 @@ async fn two_sources_of_one_destination_are_an_error_before_any_request() {
 async fn invalid_arguments_and_lists_are_usage_errors() {
     let sandbox = Mirror::start().await;
     sandbox.write("bad.txt", "nginx\nNginx\n");
-    sandbox.write("secret.yaml", "images:\n- source: a\n  credentials: arn\n");
     sandbox.write("regsync.yaml", "sync:\n- {source: 'a:1', target: 'other.example/a:1', type: image}\n");
     sandbox.write("empty.txt", "# nothing\n");
     sandbox.write("good.txt", "nginx\nredis\n");
@@ -205,7 +204,6 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
             "nginx --to MIRROR --report .",
             "the report . cannot be written: it is not a regular file. Correct --report",
         ),
-        ("secret.yaml --to MIRROR", "secret.yaml:2: credentials is only for the provider's function."),
         ("regsync.yaml --to MIRROR", "regsync.yaml:2: the destination other.example/a is not below MIRROR."),
         ("empty.txt --to MIRROR", "the lists contain no image."),
         ("- --to MIRROR", "the lists contain no image."),

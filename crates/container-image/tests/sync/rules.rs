@@ -134,13 +134,13 @@ async fn rules_that_select_nothing_are_a_note_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_of_the_refresh_stack_are_an_error_or_a_note() {
+async fn settings_of_the_refresh_stack_are_an_error_or_notes() {
     let sandbox = Mirror::start().await;
     publish(&sandbox);
     sandbox.write(
         "images.yaml",
         "defaults: {min_age: 48h, prune: true}\nimages:\n- {source: python, tags: {newest: 1}}\n- source: \
-         ghcr.io/acme/app:1.1\n  shared: true\n- {source: 'ghcr.io/acme/app:1.0', prune: false}\n",
+         ghcr.io/acme/app:1.1\n  shared: true\n  credentials: arn\n- {source: 'ghcr.io/acme/app:1.0', prune: false}\n",
     );
     let output = sandbox.run("sync images.yaml --to MIRROR").await;
     assert_eq!(output.code, Some(2), "{output:?}");
@@ -154,7 +154,8 @@ async fn settings_of_the_refresh_stack_are_an_error_or_a_note() {
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(
         output.stderr,
-        "note: prune and shared of 2 entries are ignored, because only the refresh stack uses them.\n"
+        "note: credentials of 1 entry are ignored. sync uses those of docker login, and AWS credentials for Amazon \
+         ECR.\nnote: prune and shared of 2 entries are ignored, because only the refresh stack uses them.\n"
     );
     assert!(output.stdout.contains("3 images: 3 new"), "{output:?}");
 }

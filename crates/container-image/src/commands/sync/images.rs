@@ -1,20 +1,16 @@
 //! The images of lists and references, each with its destination.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use image_copy::copy::{PlatformSelection, Request};
-use image_copy::list::{self, Entry, ListError, MAX_LIST_BYTES};
+use image_copy::list::Entry;
 use image_copy::oci::{Prefix, Reference, Repository, Tag};
 use image_copy::registry;
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use crate::args::SyncArgs;
-use crate::{display, input_file};
-
-/// Standard input as an argument.
-const STDIN: &str = "-";
+use crate::list_file::{self, STDIN};
 
 /// Maximum length of a quoted argument in characters.
 const QUOTE_CHARS: usize = 100;
@@ -25,8 +21,10 @@ const LIST_ENDINGS: [&str; 6] = [".txt", ".yaml", ".yml", ".json", ".list", ".ls
 /// Lists whose rules have not selected images yet.
 pub(crate) struct Lists {
     pub(super) items: Vec<Item>,
-    /// Number of images with settings that only the refresh stack uses.
+    /// Number of entries with settings that only the refresh stack uses.
     pub(crate) refresh_settings: usize,
+    /// Number of entries with credentials, which the function reads.
+    pub(crate) credentials: usize,
 }
 
 /// An image, or the images of one repository that rules select.
@@ -92,7 +90,7 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Lists, Vec<String>> {
     let mut items = Vec::new();
     let mut errors = Vec::new();
     let mut seen = HashSet::new();
-    let mut refresh_settings = 0;
+    let (mut refresh_settings, mut credentials) = (0, 0);
     let options = ListOptions {
         to: args.to.as_ref(),
         platforms: &args.platform,
@@ -102,6 +100,7 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Lists, Vec<String>> {
     for argument in args.images.iter().filter(|argument| seen.insert(*argument)) {
         match read_argument(argument) {
             Ok((name, entries)) => {
+                credentials += entries.iter().filter(|entry| entry.credentials.is_some()).count();
                 refresh_settings += entries.iter().filter(|entry| entry.prune || entry.is_shared).count();
                 items.extend(items_of_entries(name.as_deref(), entries, &options, &mut errors));
             }
@@ -114,7 +113,7 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Lists, Vec<String>> {
     if items.is_empty() {
         return Err(vec!["the lists contain no image. Add a reference.".into()]);
     }
-    Ok(Lists { items, refresh_settings })
+    Ok(Lists { items, refresh_settings, credentials })
 }
 
 /// Returns the images of a list without tag rules.
@@ -126,7 +125,7 @@ pub(crate) fn images_of_list(
     content: &[u8],
     options: &ListOptions<'_>,
 ) -> Result<Vec<Image>, Vec<String>> {
-    let (_, entries) = entries(name.to_owned(), content)?;
+    let entries = list_file::entries(name, content)?;
     let mut errors = Vec::new();
     let items = items_of_entries(Some(name), entries, options, &mut errors);
     if let Some(Item { image, .. }) = items.iter().find(|item| item.rules.is_some()) {
@@ -164,45 +163,17 @@ fn items_of_entries(
 
 /// Returns the entries of a list with its name, or of a reference without a name.
 fn read_argument(argument: &str) -> Result<(Option<String>, Vec<Entry>), Vec<String>> {
-    if argument == STDIN {
-        return read_stdin().and_then(|content| entries("standard input".into(), &content));
-    }
     let path = Path::new(argument);
-    if path.exists() && !path.is_dir() {
-        let name = display::path(path);
-        let content = input_file::read(path, MAX_LIST_BYTES as u64);
-        let content = content.map_err(|error| match path.is_file() {
-            true => vec![display::unreadable("the list", path, &error)],
-            // For example, a process substitution of a shell.
-            false => vec![format!("the list {name} is not a regular file. Pass - and use standard input.")],
-        })?;
-        return entries(name, &content);
-    }
+    let is_file = argument == STDIN || path.exists() && !path.is_dir();
     let is_path = argument.starts_with(['.', '/']);
-    if is_path || LIST_ENDINGS.iter().any(|ending| argument.ends_with(ending)) {
-        let problem = if path.is_dir() { "is a folder" } else { "was not found" };
-        return Err(vec![format!("the list {} {problem}. Correct the path.", display::path(path))]);
+    if is_file || is_path || LIST_ENDINGS.iter().any(|ending| argument.ends_with(ending)) {
+        return list_file::read(argument).map(|(name, entries)| (Some(name), entries));
     }
     let source: Reference = argument.parse().map_err(|error| {
         let quoted = SanitizedText::quotable(&name_without_userinfo(argument), QUOTE_CHARS);
         vec![format!("\"{quoted}\" is neither a file nor a reference: {error}.")]
     })?;
     Ok((None, vec![Entry::new(source, 1)]))
-}
-
-fn read_stdin() -> Result<Vec<u8>, Vec<String>> {
-    let mut content = Vec::new();
-    // One byte more than allowed, so that the parser reports the size.
-    let read = io::stdin().lock().take(MAX_LIST_BYTES as u64 + 1).read_to_end(&mut content);
-    let unreadable = |error| vec![format!("standard input cannot be read: {}.", display::io_error(&error))];
-    read.map(|_| content).map_err(unreadable)
-}
-
-fn entries(name: String, content: &[u8]) -> Result<(Option<String>, Vec<Entry>), Vec<String>> {
-    match list::parse(&name, content) {
-        Ok(entries) => Ok((Some(name), entries)),
-        Err(errors) => Err(errors.iter().map(ListError::to_string).collect()),
-    }
 }
 
 /// Resolves the destination of an entry.
@@ -212,11 +183,6 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
         Some(list) => format!("{list}:{line}: {problem}"),
         None => problem,
     };
-    if entry.credentials.is_some() {
-        let problem =
-            "credentials is only for the provider's function. Remove it, and log in to the registry.";
-        return Err(located(problem.into()));
-    }
     let has_complete_destination = entry.destination(None).is_ok();
     let destination = entry.destination(options.to).map_err(|problem| {
         let hint = if options.to.is_some() { "Change --to or the list" } else { "Add --to" };

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
-    let mut notes = refresh_note(&lists);
+    let mut notes = ignored_settings(&lists);
     let tag_lists = TagLists::new(&connection.client);
     let selected = tokio::select! {
         biased;
@@ -148,17 +148,19 @@ async fn copy_all<'a>(
     }
 }
 
-/// Returns a note if the lists have settings of the refresh stack.
-fn refresh_note(lists: &Lists) -> Vec<String> {
-    match lists.refresh_settings {
-        0 => Vec::new(),
-        1 => vec!["prune and shared of 1 entry are ignored, because only the refresh stack uses them".into()],
-        count => {
-            vec![format!(
-                "prune and shared of {count} entries are ignored, because only the refresh stack uses them"
-            )]
-        }
-    }
+/// Returns notes about settings that have no effect here.
+fn ignored_settings(lists: &Lists) -> Vec<String> {
+    let entries = |count| if count == 1 { "1 entry".into() } else { format!("{count} entries") };
+    let note = |settings: &str, count: usize, problem: &str| {
+        (count > 0).then(|| format!("{settings} of {} are ignored{problem}", entries(count)))
+    };
+    let is_login = ". sync uses those of docker login, and AWS credentials for Amazon ECR";
+    let is_refresh = ", because only the refresh stack uses them";
+    let notes = [
+        note("credentials", lists.credentials, is_login),
+        note("prune and shared", lists.refresh_settings, is_refresh),
+    ];
+    notes.into_iter().flatten().collect()
 }
 
 fn mode(args: &SyncArgs) -> report::sync::Mode {

@@ -1,0 +1,52 @@
+//! Reads lists from files and from standard input.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use image_copy::list::{self, Entry, ListError, MAX_LIST_BYTES};
+
+use crate::{display, input_file};
+
+/// Standard input as an argument.
+pub(crate) const STDIN: &str = "-";
+
+/// Reads a list. Returns its name in messages, and its entries.
+///
+/// # Errors
+/// One line for each error.
+pub(crate) fn read(argument: &str) -> Result<(String, Vec<Entry>), Vec<String>> {
+    if argument == STDIN {
+        let name = "standard input".to_owned();
+        let content = read_stdin()?;
+        return entries(&name, &content).map(|entries| (name, entries));
+    }
+    let path = Path::new(argument);
+    let name = display::path(path);
+    if !path.exists() || path.is_dir() {
+        let problem = if path.is_dir() { "is a folder" } else { "was not found" };
+        return Err(vec![format!("the list {name} {problem}. Correct the path.")]);
+    }
+    let content = input_file::read(path, MAX_LIST_BYTES as u64);
+    let content = content.map_err(|error| match path.is_file() {
+        true => vec![display::unreadable("the list", path, &error)],
+        // For example, a process substitution of a shell.
+        false => vec![format!("the list {name} is not a regular file. Pass - and use standard input.")],
+    })?;
+    entries(&name, &content).map(|entries| (name, entries))
+}
+
+/// Parses a list.
+///
+/// # Errors
+/// One line for each error.
+pub(crate) fn entries(name: &str, content: &[u8]) -> Result<Vec<Entry>, Vec<String>> {
+    list::parse(name, content).map_err(|errors| errors.iter().map(ListError::to_string).collect())
+}
+
+fn read_stdin() -> Result<Vec<u8>, Vec<String>> {
+    let mut content = Vec::new();
+    // One byte more than allowed, so that the parser reports the size.
+    let read = io::stdin().lock().take(MAX_LIST_BYTES as u64 + 1).read_to_end(&mut content);
+    let unreadable = |error| vec![format!("standard input cannot be read: {}.", display::io_error(&error))];
+    read.map(|_| content).map_err(unreadable)
+}
