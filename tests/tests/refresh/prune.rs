@@ -62,3 +62,18 @@ async fn prune_deletes_nothing_if_tags_are_unknown() {
     assert_eq!((&result["Images"], &result["Deletes"]), (&json!(1), &json!(0)));
     assert_eq!(failures[0]["ErrorType"], "Unavailable", "{failures:?}");
 }
+
+#[tokio::test]
+async fn an_older_tag_stays_until_the_newer_one_is_copied() {
+    let account = account(&["3.12"]).await;
+    let list = "images:\n  - source: python\n    prune: true\n    platform: all\n    tags: {newest: 1}\n";
+    let (_, items, _) = expand_text(&account, list).await;
+    run_items(&account, &items).await;
+
+    account.publish("3.13", &index(9));
+    let (result, items, _) = expand_text(&account, list).await;
+    assert_eq!((tags(&items), &result["Deletes"]), (vec!["3.13"], &json!(0)));
+    run_items(&account, &items).await;
+    let (result, items, _) = expand_text(&account, list).await;
+    assert_eq!((tags(&items), &result["Deletes"]), (vec!["3.13", "3.12"], &json!(1)));
+}

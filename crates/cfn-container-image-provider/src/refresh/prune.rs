@@ -1,6 +1,6 @@
 //! Tags in ECR that a list owns and no longer selects.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{self, Operation, Side};
@@ -17,14 +17,22 @@ use crate::failure::{Failure, RefreshFailure};
 /// Items of the state table that are read at the same time.
 const CONCURRENT_READS: usize = 8;
 
-/// A repository in ECR from which tags are deleted.
+/// A repository in ECR, with the sources that the list copies to it.
 struct PrunedRepository<'a> {
     /// An image of the list with this repository.
     image: &'a ListedImage,
-    /// Sources whose tags were all read. Copies from other sources stay.
-    sources: HashSet<Repository>,
-    /// Tags that the list selects, from any source.
+    sources: HashMap<&'a Repository, PrunedSource>,
+}
+
+/// A source, with the tags that the list selects from it.
+#[derive(Default)]
+struct PrunedSource {
     selected: HashSet<Tag>,
+    /// True if an entry of the list has `prune`.
+    prune: bool,
+    /// True if the tags of an entry could not be read, or if its rules selected nothing. An error of the registry
+    /// or in the rules would then delete everything.
+    is_incomplete: bool,
 }
 
 /// Deletions, and the repositories for which they are not known.
@@ -61,32 +69,34 @@ pub(super) async fn find(
     Ok(pruning)
 }
 
-/// Returns the repositories with sources that are pruned. A source is not pruned if its tags could not be read, or
-/// if rules selected nothing, because an error of the registry or in the rules would then delete everything.
+/// Returns the repositories from which tags can be deleted.
 fn repositories(selected: &[SelectedImage]) -> Vec<PrunedRepository<'_>> {
     let mut by_name: BTreeMap<String, PrunedRepository<'_>> = BTreeMap::new();
-    let mut incomplete = HashSet::new();
     for SelectedImage { listed, images } in selected {
-        let (name, source) = (listed.destination.to_string(), &listed.entry.source.repository);
-        let repository = by_name.entry(name.clone()).or_insert_with(|| PrunedRepository {
-            image: listed,
-            sources: HashSet::new(),
-            selected: HashSet::new(),
-        });
+        let new = || PrunedRepository { image: listed, sources: HashMap::new() };
+        let repository = by_name.entry(listed.destination.to_string()).or_insert_with(new);
+        let source = repository.sources.entry(&listed.entry.source.repository).or_default();
         let images = images.as_deref().unwrap_or_default();
-        if images.is_empty() {
-            incomplete.insert((name, source.clone()));
-        }
-        repository.selected.extend(images.iter().filter_map(|image| image.entry.tag.clone()));
-        if listed.entry.prune {
-            repository.sources.insert(source.clone());
-        }
+        source.selected.extend(images.iter().filter_map(|image| image.entry.tag.clone()));
+        source.prune |= listed.entry.prune;
+        source.is_incomplete |= images.is_empty();
     }
-    let complete = by_name.into_iter().map(|(name, mut repository)| {
-        repository.sources.retain(|source| !incomplete.contains(&(name.clone(), source.clone())));
-        repository
-    });
-    complete.filter(|repository| !repository.sources.is_empty()).collect()
+    by_name
+        .into_values()
+        .filter(|repository| repository.sources.values().any(PrunedSource::can_prune))
+        .collect()
+}
+
+impl PrunedSource {
+    fn can_prune(&self) -> bool {
+        self.prune && !self.is_incomplete
+    }
+
+    /// Returns true if all selected tags exist. Until then, older tags stay, because the new ones can wait for their
+    /// minimum age or fail.
+    fn is_copied(&self, existing: &HashSet<Tag>) -> bool {
+        self.can_prune() && self.selected.is_subset(existing)
+    }
 }
 
 async fn find_in(
@@ -97,7 +107,7 @@ async fn find_in(
 ) -> Result<Vec<Deletion>, Failure> {
     let destination = &repository.image.destination;
     let ecr = context.services.clients.ecr.repository(destination, Some(context.deadlines.work));
-    let tags = ecr.tags().await.map_err(|cause| {
+    let existing = ecr.tags().await.map_err(|cause| {
         Failure::Copy(Box::new(copy::Failure::Registry {
             side: Side::Destination,
             operation: Operation::ListTags,
@@ -105,8 +115,16 @@ async fn find_in(
             cause,
         }))
     })?;
-    let candidates = tags.into_iter().filter(|tag| !repository.selected.contains(tag));
-    let reads = candidates.map(|tag| async {
+    let existing: HashSet<Tag> = existing.into_iter().collect();
+    let sources = &repository.sources;
+    if !sources.values().any(|source| source.is_copied(&existing)) {
+        return Ok(Vec::new());
+    }
+    let is_selected = |tag: &Tag| sources.values().any(|source| source.selected.contains(tag));
+    let mut candidates: Vec<&Tag> = existing.iter().filter(|tag| !is_selected(tag)).collect();
+    candidates.sort_unstable_by_key(|tag| tag.as_str());
+    let reads = candidates.into_iter().map(|tag| async {
+        let tag = tag.clone();
         let image = destination.repository().with_tag(tag.clone()).to_string();
         (tag, table.get(&image).await)
     });
@@ -118,7 +136,10 @@ async fn find_in(
         let Some(item) = item.filter(|item| item.owners.contains_key(owner)) else { continue };
         let Some(copy) = item.copies_of(owner).next() else { continue };
         let source = copy.source.parse::<Reference>().ok();
-        if let Some(source) = source.filter(|source| repository.sources.contains(&source.repository)) {
+        let is_pruned = |source: &Reference| {
+            sources.get(&source.repository).is_some_and(|source| source.is_copied(&existing))
+        };
+        if let Some(source) = source.filter(is_pruned) {
             deletions.push(Deletion { source, destination: destination.clone(), tag });
         }
     }
