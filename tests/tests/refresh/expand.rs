@@ -1,6 +1,8 @@
 //! Lists and their events.
 
-use aws_emulator::Mutability;
+use std::time::Duration;
+
+use aws_emulator::{Effect, Fault, Mutability};
 use serde_json::json;
 
 use crate::common::Account;
@@ -150,4 +152,21 @@ async fn five_thousand_entries_are_expanded() {
     numbers.sort_unstable();
     assert_eq!(numbers, (0..5_000).collect::<Vec<_>>());
     assert!(items.iter().all(|item| item["Owner"] == OWNER && item["RepositoryArn"].is_string()));
+}
+
+#[tokio::test]
+async fn the_expansion_ends_before_the_invocation() {
+    let account =
+        Account::with(Mutability::Mutable, |settings| settings.timeout = Duration::from_secs(4)).await;
+    account.world.emulator.objects().create_bucket("eu-west-1", BUCKET);
+    let silent = Effect::Stall { after_bytes: 0, for_ms: None, on: None };
+    account.world.emulator.faults().add(Fault::on("tags.list", silent));
+    let list = "images:\n  - source: python\n    tags: {newest: 1}\n";
+    let (kind, message) = invoke(&account, expand(&json!({"Text": list}))).await.unwrap_err();
+    assert_eq!(kind, "Timeout", "{message}");
+    assert!(
+        message.contains("the tags of 0 of 1 repositories were read. Run the operation again"),
+        "{message}"
+    );
+    assert_eq!(account.world.emulator.objects().keys(BUCKET), Vec::<String>::new());
 }

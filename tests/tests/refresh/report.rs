@@ -39,6 +39,7 @@ async fn a_report_names_changes_and_failures() {
     let [moved, unchanged] = &report["Images"].as_array().unwrap()[..] else { panic!("{report}") };
     assert_eq!(moved["Change"], "moved");
     assert_eq!((&moved["PreviousDigest"], &moved["Digest"]), (&json!(old), &json!(new.digest())));
+    assert_eq!(unchanged.get("PreviousDigest"), None, "{unchanged}");
     assert_eq!(unchanged["ImageReference"], format!("{}:3.13", account.repository.uri()));
     assert_eq!(report["Failures"][0]["ErrorType"], "NotFound");
     assert_eq!(report["Failures"][0]["Destination"], format!("{}:3.14", account.repository.uri()));
@@ -74,4 +75,19 @@ async fn the_last_log_line_has_the_counts() {
         (&last("failed")["code"], &last("failed")["message"]),
         (&json!("CI-501"), &json!("responded"))
     );
+}
+
+#[tokio::test]
+async fn a_waiting_image_is_no_news() {
+    let account = account(&["3.13"]).await;
+    let list = "images:\n  - source: python\n    tags: ['3.13']\n    min_age: 48h\n";
+    let (_, items, _) = expand_text(&account, list).await;
+    run_items(&account, &items).await;
+    let result = invoke(&account, report(0)).await.unwrap();
+    assert_eq!((&result["HasFailed"], &result["HasNews"]), (&json!(false), &json!(false)));
+    assert_eq!((&result["Summary"]["Waiting"], &result["Summary"]["Images"]), (&json!(1), &json!(1)));
+    let report = read(&account, "runs/1/report.json");
+    let until = report["Images"][0]["WaitsUntil"].as_str().unwrap();
+    assert!(until.ends_with('Z'), "{report}");
+    assert!(result["Message"].as_str().unwrap().contains(&format!("python:3.13 until {until}")), "{result}");
 }

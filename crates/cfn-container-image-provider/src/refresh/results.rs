@@ -20,25 +20,25 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// largest list in one file.
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
-/// Result of one event.
+/// Result of one event. In the report, texts without a value are omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all(serialize = "PascalCase", deserialize = "PascalCase"))]
+#[serde(rename_all = "PascalCase")]
 pub(super) struct ImageResult {
     /// The reference in the event.
-    #[serde(rename(deserialize = "RequestedReference"), default)]
+    #[serde(rename(deserialize = "RequestedReference"), default, skip_serializing_if = "String::is_empty")]
     pub(super) source: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) image_reference: String,
     pub(super) change: Change,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) digest: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) previous_digest: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) waits_until: String,
     #[serde(default)]
     pub(super) bytes_copied: u64,
-    #[serde(skip_serializing, default)]
+    #[serde(default, skip_serializing)]
     pub(super) pulls: u64,
     #[serde(default)]
     pub(super) message: SanitizedLine,
@@ -69,9 +69,8 @@ struct Manifest {
     result_files: ResultFiles,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "UPPERCASE", default)]
-#[derive(Default)]
 struct ResultFiles {
     succeeded: Vec<ResultFile>,
     failed: Vec<ResultFile>,
