@@ -1,6 +1,6 @@
 """The provider's role allows exactly the actions that the provider calls.
 
-There are two lists of these actions. In the code, each call names its action for error messages. The
+Objects in S3 are the exception: only the policy of the refresh stack allows them. There are two lists of these actions. In the code, each call names its action for error messages. The
 emulator lists the provider's requests during all tests (`make test`), including actions that another
 call requires.
 """
@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from template import PROVIDER, ROOT, Evaluation, load, role_statements
+from template import PROVIDER, REFRESH, ROOT, Evaluation, load, role_statements
 from test_names import CRATES, rust_source
 
 # All parameters that add statements to the role.
@@ -40,9 +40,11 @@ NOT_CALLED = {
     "ec2:DescribeNetworkInterfaces": "Lambda, for the function's interfaces",
     "ec2:DescribeSubnets": "Lambda, for the function's interfaces",
     "ec2:UnassignPrivateIpAddresses": "Lambda, for the function's interfaces",
-    "kms:Decrypt": "Secrets Manager, Systems Manager and Lambda",
+    "kms:Decrypt": "Secrets Manager, Systems Manager, Lambda and S3",
+    "kms:GenerateDataKey": "S3, for objects in the bucket of the refresh stack",
     "logs:CreateLogStream": "Lambda, for the function's log",
     "logs:PutLogEvents": "Lambda, for the function's log",
+    "s3:ListBucket": "S3, to distinguish missing objects",
     "signer:SignPayload": "ECR managed signing",
     "xray:PutTelemetryRecords": "Lambda, for the function's traces",
     "xray:PutTraceSegments": "Lambda, for the function's traces",
@@ -61,22 +63,39 @@ COMMAND_LINE_MODULES = ("creation", "image_details", "lifecycle_preview", "scan_
 FEATURE_MODULES = {"deployment": "lib.rs", "stacks": "lib.rs", "scan": "state_table/mod.rs"}
 
 
-def allowed_actions() -> set[str]:
-    """Returns the actions that the provider's role allows."""
+def actions_of(statements: list[dict]) -> set[str]:
+    """Returns the actions that statements allow."""
     actions = set()
-    for statement in role_statements(Evaluation(load(PROVIDER), ALL_PARAMETERS).resources()):
+    for statement in statements:
         if statement["Effect"] == "Allow":
             action = statement["Action"]
             actions |= {action} if isinstance(action, str) else set(action)
     return actions
 
 
+def role_actions() -> set[str]:
+    """Returns the actions that the provider's stack allows the provider."""
+    return actions_of(role_statements(Evaluation(load(PROVIDER), ALL_PARAMETERS).resources()))
+
+
+def refresh_actions() -> set[str]:
+    """Returns the actions that a refresh stack allows the provider."""
+    resources = Evaluation(load(REFRESH), {"EncryptionKeyArn": ALL_PARAMETERS["EncryptionKeyArn"]}).resources()
+    return actions_of(resources["FunctionAccess"]["Properties"]["PolicyDocument"]["Statement"])
+
+
+def allowed_actions() -> set[str]:
+    """Returns the actions that the provider is allowed."""
+    return role_actions() | refresh_actions()
+
+
 def actions_in_code() -> set[str]:
-    """Returns the actions in the provider's code."""
+    """Returns the actions in the provider's code, without its comments."""
     crates = ("image-copy-aws", "cfn-container-image-provider")
     without = (*COMMAND_LINE_MODULES, *FEATURE_MODULES)
     source = "".join(rust_source(CRATES / crate / "src", without) for crate in crates)
-    return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda):[A-Z]\w+)", source))
+    source = re.sub(r"(?m)^\s*//.*$", "", source)
+    return set(re.findall(r"\b((?:dynamodb|ecr|ecr-public|secretsmanager|ssm|lambda|s3):[A-Z]\w+)", source))
 
 
 def called_actions(path: Path) -> set[str]:
@@ -109,6 +128,12 @@ class Policy(unittest.TestCase):
                 self.fail(f"{path} does not exist: `make test` did not run or did not pass")
             self.skipTest("`make test` has not written the list of called actions")
         self.assertEqual(differences(allowed_actions(), called_actions(path)), [])
+
+    def test_only_the_refresh_stack_allows_objects_in_s3(self):
+        self.assertEqual({action for action in role_actions() if action.startswith("s3:")}, set())
+        objects = {"s3:GetObject", "s3:PutObject"}
+        self.assertEqual(refresh_actions() - NOT_CALLED.keys(), objects)
+        self.assertEqual({action for action in actions_in_code() if action.startswith("s3:")}, objects)
 
     def test_the_provider_does_not_use_the_modules_of_the_command_line(self):
         provider = rust_source(CRATES / "cfn-container-image-provider" / "src")
