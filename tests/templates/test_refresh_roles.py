@@ -106,6 +106,10 @@ class Permissions(unittest.TestCase):
             self.assertEqual(found["DistinguishMissingObjects"]["Resource"], buckets)
             self.assertEqual(found["ReadAndWriteRuns"]["Resource"], "<Bucket.Arn>/runs/*")
             self.assertEqual(len(found), 3)
+        sources = "arn:aws:ecr:eu-west-1:123456789012:repository/upstream/*"
+        with_sources = statements(evaluate(SourceRepositoryArns=f"{sources},{sources}2").resources(), "FunctionAccess")
+        tags, = [item for item in with_sources if item["Sid"] == "ListTagsOfSources"]
+        self.assertEqual((tags["Action"], tags["Resource"]), ("ecr:ListImages", [sources, f"{sources}2"]))
         with_key = statements(evaluate(EncryptionKeyArn=KEY).resources(), "FunctionAccess")
         self.assertEqual([actions(item) for item in with_key if item["Resource"] == KEY], [ENCRYPTION])
 

@@ -7,6 +7,7 @@ mod common;
 mod expand;
 mod prune;
 mod report;
+mod sources;
 
 use common::direct::invoke;
 use common::{Account, index};

@@ -1,0 +1,21 @@
+//! Sources in ECR.
+
+use serde_json::Value;
+
+use crate::common::direct::invoke;
+use crate::{REGISTRY, account, expand_text, tags};
+
+/// The refresh stack allows `ecr:ListImages` on `SourceRepositoryArns`.
+#[tokio::test]
+async fn rules_select_tags_of_a_repository_in_ecr() {
+    let account = account(&["3.12", "3.13"]).await;
+    let (_, copies, _) = expand_text(&account, "images: [python:3.12, python:3.13]").await;
+    for copy in copies {
+        invoke(&account, copy).await.unwrap();
+    }
+    let list = format!("images: [{{source: {REGISTRY}/python, tags: {{newest: 1}}, repository: mirror}}]");
+    let (_, items, failures) = expand_text(&account, &list).await;
+    assert_eq!(failures, [] as [Value; 0]);
+    assert_eq!(tags(&items), ["3.13"]);
+    assert_eq!(items[0]["ImageReference"], format!("{REGISTRY}/python:3.13"));
+}
