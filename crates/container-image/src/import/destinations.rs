@@ -30,6 +30,11 @@ pub(super) fn distinct(
             kept.push(image);
             continue;
         };
+        // Each rule selects other tags.
+        if entry.rules.is_some() && *other == entry.source {
+            kept.push(image);
+            continue;
+        }
         let is_free = |entry: &Entry| !taken.contains_key(&destination(entry));
         match alternatives(entry, other).into_iter().find(is_free) {
             Some(entry) => {
@@ -53,7 +58,8 @@ pub(super) fn distinct(
 
 /// Merges an image into an equal one. Returns false if they differ.
 fn is_merged(next: &mut Image, first: &mut Image) -> bool {
-    let is_equal = (&next.entry.source, &next.entry.target) == (&first.entry.source, &first.entry.target);
+    let key = |entry: &Entry| (entry.source.clone(), entry.target.clone(), entry.rules.clone());
+    let is_equal = key(&next.entry) == key(&first.entry);
     if is_equal {
         first.entry.platforms = merged(first.entry.platforms.take(), next.entry.platforms.take());
         first.customization = first.customization.take().or_else(|| next.customization.take());
@@ -89,10 +95,12 @@ pub(super) fn platforms(selection: &PlatformSelection) -> Option<Vec<Platform>> 
 }
 
 /// Returns a name of the destination. Images without a tag are stored by digest, and never replace each other.
+/// Rules can select any tag.
 fn destination(entry: &Entry) -> String {
     let target = target_name(&entry.target);
     match &entry.source.tag {
         Some(tag) => format!("{target}:{tag}"),
+        None if entry.rules.is_some() => format!("{target}:*"),
         None => format!("{target}@{}", entry.source),
     }
 }
@@ -133,10 +141,11 @@ fn host_component(host: &str) -> String {
 }
 
 fn renaming(entry: &Entry, other: &Reference) -> String {
+    let path = target_name(&entry.target);
     match &entry.source.tag {
-        Some(tag) => {
-            let path = target_name(&entry.target);
-            format!("is copied to {path}:{tag}, because {other} has the same destination")
+        Some(tag) => format!("is copied to {path}:{tag}, because {other} has the same destination"),
+        None if entry.rules.is_some() => {
+            format!("is copied to {path}, because {other} has the same destination")
         }
         None => format!("is copied without its tag, because {other} has the same tag"),
     }

@@ -72,9 +72,9 @@ impl Found {
                 "are only for the provider's function. Log in to the registry",
             );
         }
-        if entry.rules.is_some() {
-            let name = entry.source.to_string();
-            return self.omit(entry.line, "the image", &name, "has tag rules. List the tags");
+        if entry.rules.as_ref().is_some_and(|rules| rules.has_expressions()) {
+            let problem = "has regular expressions. Write patterns with *";
+            return self.omit(entry.line, "the image", &entry.source.to_string(), problem);
         }
         if let Some(id) = text::image_id(&entry.source) {
             return self.omit(entry.line, "the image", &id, text::IS_IMAGE_ID);

@@ -1,8 +1,8 @@
 //! Turns files of other tools into a list for `sync`.
 //!
 //! [`mod@format`] recognizes the format of a file. One module for each format adds images and notes to [`found`].
-//! [`text`] parses references with variables, and [`customization`] handles Dockerfile lines. [`destinations`]
-//! removes duplicates and conflicts, and [`output`] writes the list. No I/O.
+//! [`text`] parses references with variables, [`rules`] translates tag rules, and [`customization`] handles Dockerfile
+//! lines. [`destinations`] removes duplicates and conflicts, and [`output`] writes the list. No I/O.
 
 mod compose;
 mod customization;
@@ -14,6 +14,7 @@ mod lines;
 mod mapping;
 mod output;
 mod regsync;
+mod rules;
 mod skopeo;
 mod table;
 mod terraform;
@@ -21,7 +22,7 @@ mod text;
 
 pub(crate) use format::Format;
 
-use image_copy::list::{self, ListError, MAX_ENTRIES, MAX_LIST_BYTES, Target};
+use image_copy::list::{self, ListError, MAX_ENTRIES, MAX_LIST_BYTES, MAX_RULE_VALUES, TagRules, Target};
 use image_copy::text::SanitizedText;
 use image_copy::yaml::{Id, Tree};
 
@@ -78,6 +79,12 @@ pub(crate) fn import(files: &[File], format: Option<Format>) -> Result<Imported,
     let images = destinations::distinct(images, &mut omissions, &mut notes);
     if images.len() > MAX_ENTRIES {
         return Err(vec![format!("the list would have more than {MAX_ENTRIES} images. Import fewer files.")]);
+    }
+    let rules = images.iter().filter_map(|image| image.entry.rules.as_deref());
+    if rules.map(TagRules::values).sum::<usize>() > MAX_RULE_VALUES {
+        return Err(vec![format!(
+            "the list would have more than {MAX_RULE_VALUES} values in tag rules. Import fewer files."
+        )]);
     }
     let is_complete = |image: &&Image| matches!(image.entry.target, Target::Repository(_));
     let complete = images.iter().filter(is_complete).count();

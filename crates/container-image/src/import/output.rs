@@ -1,6 +1,8 @@
 //! Writes a list in YAML.
 
-use image_copy::list::Entry;
+use std::fmt::Display;
+
+use image_copy::list::{Entry, TagRules, format_age};
 
 use super::destinations::{platforms, target_name};
 use super::found::{Image, Omission};
@@ -33,7 +35,8 @@ fn item(Image { entry, customization, .. }: &Image) -> String {
             if let [one] = names.as_slice() { one.clone() } else { format!("[{}]", names.join(", ")) }
         }
     });
-    if target.is_none() && selected.is_none() {
+    let settings = settings(entry);
+    if target.is_none() && selected.is_none() && settings.is_empty() {
         text += &format!("  - {source}\n");
         return text;
     }
@@ -44,7 +47,33 @@ fn item(Image { entry, customization, .. }: &Image) -> String {
     if let Some(selected) = selected {
         text += &format!("    platform: {selected}\n");
     }
+    text + &settings
+}
+
+/// Returns the lines of tag rules and of the settings of the refresh stack.
+fn settings(entry: &Entry) -> String {
+    let mut text = String::new();
+    if let Some(rules) = &entry.rules {
+        text += "    tags:\n";
+        let TagRules { exact, semver, include, exclude, suffix, newest } = &**rules;
+        text += &values("exact", exact);
+        text += &values("semver", semver);
+        text += &values("include", include);
+        text += &values("exclude", exclude);
+        text +=
+            &suffix.iter().map(|suffix| format!("      suffix: {}\n", scalar(suffix))).collect::<String>();
+        text += &newest.iter().map(|newest| format!("      newest: {newest}\n")).collect::<String>();
+    }
+    text += &entry.min_age.map(|age| format!("    min_age: {}\n", format_age(age))).unwrap_or_default();
+    text += if entry.prune { "    prune: true\n" } else { "" };
+    text += if entry.is_shared { "    shared: true\n" } else { "" };
     text
+}
+
+/// Returns the line of a rule with several values.
+fn values<T: Display>(key: &str, values: &[T]) -> String {
+    let values: Vec<String> = values.iter().map(|value| scalar(&value.to_string())).collect();
+    if values.is_empty() { String::new() } else { format!("      {key}: [{}]\n", values.join(", ")) }
 }
 
 /// Returns a comment. The text is one visible line.

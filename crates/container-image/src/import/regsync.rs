@@ -1,11 +1,14 @@
 //! YAML of regsync (<https://regclient.org/usage/regsync/>).
 
-use image_copy::list::{Entry, Target};
+use std::sync::Arc;
+
+use image_copy::list::{Entry, TagPattern, TagRules, Target, regsync_range};
 use image_copy::oci::{Reference, Tag};
 use image_copy::yaml::{Id, Tree};
 
 use super::found::Found;
 use super::mapping::{self, entries, get, items, key as key_name, text, texts};
+use super::rules::{self, Dialect};
 
 /// Problem of a key that only needs a note.
 const NO_EQUIVALENT: &str = "has no equivalent";
@@ -85,40 +88,91 @@ fn read_item(tree: &Tree, item: Id, path: &str, found: &mut Found) {
         has_rule |= read_tags(tree, rules, &path, &entry, found);
     }
     if !has_rule {
-        found.omit(line, path, source_text, "has no allowed tags, which means all tags. List the tags");
+        found.image(entry.with_rules(rules::all_tags()));
     }
 }
 
-/// Adds an image for each exact tag. Returns false if the rules allow all tags.
-fn read_tags(tree: &Tree, rules: Id, path: &str, entry: &Entry, found: &mut Found) -> bool {
-    let values = |key: &str| get(tree, rules, key).map(|value| texts(tree, value)).unwrap_or_default();
+/// Adds an image for each exact tag, or the rules. Returns false if there are no rules, which allows all tags.
+fn read_tags(tree: &Tree, set: Id, path: &str, entry: &Entry, found: &mut Found) -> bool {
+    let values = |key: &str| get(tree, set, key).map(|value| texts(tree, value)).unwrap_or_default();
     let (allowed, denied, ranges) = (values("allow"), values("deny"), values("semverRange"));
+    if allowed.is_empty() && denied.is_empty() && ranges.is_empty() {
+        return false;
+    }
+    let exact: Option<Vec<(Tag, usize)>> =
+        allowed.iter().map(|(text, line)| Some((exact_tag(text)?, *line))).collect();
+    if let Some(exact) = exact.filter(|exact| !exact.is_empty() && ranges.is_empty()) {
+        read_exact(&exact, &denied, path, entry, found);
+        return true;
+    }
     let name = entry.source.repository.to_string();
+    let mut patterns = |key: &str, texts: &[(&str, usize)], problem: &dyn Fn(&str) -> String| {
+        let mut patterns = Vec::new();
+        for (text, line) in texts {
+            match rules::pattern(text, Dialect::Regsync) {
+                Some(pattern) => patterns.push(pattern),
+                None => found.omit(*line, &format!("{path}.{key}"), &name, &problem(&super::quoted(text))),
+            }
+        }
+        patterns
+    };
+    let include = patterns("allow", &allowed, &|text| {
+        format!("has the regular expression {text}. Write patterns with *, or list the tags")
+    });
+    let exclude = patterns("deny", &denied, &denies);
+    let mut semver = Vec::new();
     for (text, line) in &ranges {
-        let problem = format!("has the semver range {}. List the tags", super::quoted(text));
-        found.omit(*line, &format!("{path}.semverRange"), &name, &problem);
-    }
-    for (text, line) in &allowed {
-        let Some(tag) = exact_tag(text) else {
-            let expression = super::quoted(text);
-            let problem = format!("has the regular expression {expression}. List the tags");
-            found.omit(*line, &format!("{path}.allow"), &name, &problem);
-            continue;
-        };
-        if denied.iter().any(|(text, _)| exact_tag(text).as_ref() == Some(&tag)) {
-            continue;
+        let key = format!("{path}.semverRange");
+        match regsync_range(text) {
+            Ok(range) => {
+                semver.push(range);
+                let problem = "becomes semver, which leaves out pre-releases, and text after a version";
+                found.note(*line, &key, problem);
+            }
+            Err(_) => {
+                let problem = format!("has the range {}. Write ranges of semver", super::quoted(text));
+                found.omit(*line, &key, &name, &problem);
+            }
         }
+    }
+    // Without its ranges or expressions, a rule would select more tags.
+    let is_complete =
+        (allowed.is_empty() || !include.is_empty()) && (ranges.is_empty() || !semver.is_empty());
+    if is_complete {
+        let include =
+            if include.is_empty() && semver.is_empty() { rules::all_tags().include.clone() } else { include };
+        let rules = TagRules { semver, include, exclude, ..TagRules::default() };
+        found.image(entry.clone().with_rules(Arc::new(rules)));
+    }
+    true
+}
+
+/// Adds an image for each exact tag that is not denied.
+fn read_exact(
+    exact: &[(Tag, usize)],
+    denied: &[(&str, usize)],
+    path: &str,
+    entry: &Entry,
+    found: &mut Found,
+) {
+    let name = entry.source.repository.to_string();
+    let mut expressions = Vec::new();
+    for (text, line) in denied {
+        match TagPattern::expression(text) {
+            Ok(expression) => expressions.push(expression),
+            Err(_) => found.omit(*line, &format!("{path}.deny"), &name, &denies(&super::quoted(text))),
+        }
+    }
+    let is_allowed =
+        |tag: &Tag| !expressions.iter().any(|expression: &TagPattern| expression.matches(tag.as_str()));
+    for (tag, line) in exact.iter().filter(|(tag, _)| is_allowed(tag)) {
         let source: Reference = entry.source.repository.with_tag(tag.clone());
-        found.image(Entry { line: *line, source, tag: Some(tag), ..entry.clone() });
+        found.image(Entry { line: *line, source, tag: Some(tag.clone()), ..entry.clone() });
     }
-    if !allowed.is_empty() {
-        for (text, line) in denied.iter().filter(|(text, _)| exact_tag(text).is_none()) {
-            let expression = super::quoted(text);
-            let problem = format!("denies tags by the regular expression {expression}. Check the tags");
-            found.omit(*line, &format!("{path}.deny"), &name, &problem);
-        }
-    }
-    !allowed.is_empty() || !ranges.is_empty()
+}
+
+fn denies(expression: &str) -> String {
+    format!("denies tags by the regular expression {expression}. Check the tags")
 }
 
 /// Returns the only tag that a regular expression of regsync matches. regsync anchors expressions.

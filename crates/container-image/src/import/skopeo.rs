@@ -1,13 +1,16 @@
 //! YAML of `skopeo sync --src yaml`
 //! (<https://github.com/containers/skopeo/blob/main/docs/skopeo-sync.1.md>).
 
-use image_copy::list::{Entry, Target};
+use std::sync::Arc;
+
+use image_copy::list::{Entry, TagRules, Target};
 use image_copy::oci::{Reference, Registry, Tag};
 use image_copy::yaml::{Id, Tree};
 
 use super::destinations::target_name;
 use super::found::Found;
 use super::mapping::{entries, get, is_mapping, key as key_name, texts};
+use super::rules::{self, Dialect};
 
 /// Keys that contain images.
 const IMAGE_KEYS: [&str; 3] = ["images", "images-by-tag-regex", "images-by-semver"];
@@ -57,7 +60,7 @@ fn read_registry(tree: &Tree, registry: &str, settings: Id, found: &mut Found) {
             match key {
                 "images" => repository.exact(&texts(tree, rules)),
                 "images-by-tag-regex" => repository.expressions(&texts(tree, rules)),
-                _ => repository.rule(&texts(tree, rules), "the semver range"),
+                _ => repository.ranges(&texts(tree, rules)),
             }
         }
     }
@@ -85,7 +88,14 @@ struct Repository<'a> {
 
 impl Repository<'_> {
     fn image(&mut self, source: Reference, line: usize) {
-        let mut entry = Entry::new(source, line);
+        self.entry(Entry::new(source, line));
+    }
+
+    fn rules(&mut self, rules: TagRules, line: usize) {
+        self.entry(Entry::new(self.source.clone(), line).with_rules(Arc::new(rules)));
+    }
+
+    fn entry(&mut self, mut entry: Entry) {
         let path = target_name(&entry.target);
         let name = path.rsplit('/').next().unwrap_or(&path).to_owned();
         entry.target = Target::Below(name);
@@ -100,7 +110,7 @@ impl Repository<'_> {
     /// Adds tags and digests.
     fn exact(&mut self, tags: &[(&str, usize)]) {
         if tags.iter().all(|(tag, _)| tag.is_empty()) {
-            return self.omit(self.line, "has no tags, which means all tags. List the tags");
+            return self.rules(rules::all_tags().as_ref().clone(), self.line);
         }
         for (tag, line) in tags {
             let repository = &self.source.repository;
@@ -119,16 +129,31 @@ impl Repository<'_> {
 
     fn expressions(&mut self, expressions: &[(&str, usize)]) {
         for (text, line) in expressions {
-            match exact_tag(text) {
-                Some(tag) => self.image(self.source.repository.with_tag(tag), *line),
-                None => self.rule(&[(text, *line)], "the regular expression"),
+            match (exact_tag(text), rules::pattern(text, Dialect::Skopeo)) {
+                (Some(tag), _) => self.image(self.source.repository.with_tag(tag), *line),
+                (None, Some(pattern)) => {
+                    self.rules(TagRules { include: vec![pattern], ..TagRules::default() }, *line);
+                }
+                (None, None) => {
+                    let problem = "Write patterns with *, or list the tags";
+                    self.omit(
+                        *line,
+                        &format!("has the regular expression {}. {problem}", super::quoted(text)),
+                    );
+                }
             }
         }
     }
 
-    fn rule(&mut self, texts: &[(&str, usize)], kind: &str) {
-        for (text, line) in texts {
-            self.omit(*line, &format!("has {kind} {}. List the tags", super::quoted(text)));
+    fn ranges(&mut self, ranges: &[(&str, usize)]) {
+        for (text, line) in ranges {
+            match rules::skopeo_ranges(text) {
+                Some(semver) => self.rules(TagRules { semver, ..TagRules::default() }, *line),
+                None => {
+                    let problem = format!("has the range {}. Write ranges of semver", super::quoted(text));
+                    self.omit(*line, &problem);
+                }
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ fn check_list(text: &str) {
         // Complete names need no prefix. A long path can be too long below a prefix.
         let prefix = matches!(entry.target, Target::Below(_)).then_some(&prefix);
         if let Ok(destination) = entry.destination(prefix) {
-            let by_digest = format!("@{}", entry.source);
+            let by_digest = format!("@{} {:?}", entry.source, entry.rules);
             let tag = entry.tag.as_ref().map_or(by_digest, |tag| format!(":{tag}"));
             assert!(seen.insert(format!("{destination}{tag}")), "{destination}{tag}\n{text}");
         }
@@ -147,7 +147,7 @@ fn names_that_yaml_reads_otherwise_are_quoted() {
 }
 
 /// Pieces of all formats.
-const PIECES: [&str; 60] = [
+const PIECES: [&str; 62] = [
     "\n",
     "  ",
     "- ",
@@ -185,6 +185,7 @@ const PIECES: [&str; 60] = [
     "    type: image\n",
     "    type: repository\n",
     "    tags: {allow: [1, '2.*'], deny: [x]}\n",
+    "    tags: {allow: ['[1]'], semverRange: ['>=1 <2', x]}\n",
     "creds:\n",
     "quay.io:\n",
     "  images:\n",
@@ -192,6 +193,7 @@ const PIECES: [&str; 60] = [
     "  images-by-tag-regex:\n",
     "    c: ^1$\n",
     "  images-by-semver:\n",
+    "    d: '>= 1.0'\n",
     "containers = [\"a:1\"]\n",
     "containers = { \"a\" = [\"1\"] }\n",
     "build_commands = { \"a:1\" = [\"RUN mkdir /a\"] }\n",

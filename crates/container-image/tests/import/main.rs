@@ -10,11 +10,15 @@ mod regsync;
 mod skopeo;
 mod terraform;
 
+use std::collections::HashSet;
 use std::process::Stdio;
 
 use common::{RunOutput, Sandbox};
 use image_copy::list;
 use tokio::io::AsyncWriteExt as _;
+
+/// Tags of sources with rules. Each rule selects at least one.
+const TAGS: [&str; 3] = ["1.36", "3.13", "1.13.2-alpine"];
 
 /// Imports a file, and checks list and notes. Then a dry run of `sync` accepts the list, and plans each image.
 async fn check(sandbox: &Sandbox, file: &str, content: &str, list: &str, notes: &[&str]) {
@@ -29,17 +33,24 @@ async fn check_output(sandbox: &Sandbox, output: &RunOutput, list: &str, notes: 
     let found: Vec<&str> = output.stderr.lines().collect();
     assert_eq!(found, notes, "{}", output.stderr);
     let images = list::parse("list", list.as_bytes()).unwrap();
-    for image in images.iter().filter(|image| image.source.digest.is_none()) {
-        sandbox.publish(&image.source.to_string(), 1);
+    let mut planned = HashSet::new();
+    for image in &images {
+        let tags = TAGS.map(|tag| tag.parse().unwrap());
+        let selected = image.select(&tags);
+        assert!(!selected.is_empty(), "{image:?}");
+        planned.extend(selected.iter().map(|image| format!("{} {:?}", image.source, image.target)));
+        for image in selected.iter().filter(|image| image.source.digest.is_none()) {
+            sandbox.publish(&image.source.to_string(), 1);
+        }
     }
     sandbox.registry("registry.example");
     sandbox.write("list.yaml", list);
     let is_complete = list.contains("repository: registry.example/");
     let to = if is_complete { "" } else { "--to registry.example/mirror" };
-    let planned = sandbox.run(&format!("sync list.yaml --dry-run {to}")).await;
-    assert_eq!(planned.code, Some(0), "{planned:?}");
-    let count = format!("{} new, 0 moved, 0 unchanged, 0 failed", images.len());
-    assert!(planned.stdout.contains(&count), "{}", planned.stdout);
+    let output = sandbox.run(&format!("sync list.yaml --dry-run {to}")).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let count = format!("{} new, 0 moved, 0 unchanged, 0 failed", planned.len());
+    assert!(output.stdout.contains(&count), "{}", output.stdout);
 }
 
 /// Runs `import` with standard input.

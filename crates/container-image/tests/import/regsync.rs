@@ -59,7 +59,53 @@ images:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn regsync_rules_for_tags_become_comments() {
+async fn regsync_rules_become_rules_of_the_list() {
+    let sandbox = Sandbox::start().await;
+    let file = "\
+version: 1
+sync:
+  - source: busybox
+    target: registry.example/busybox
+    type: repository
+    platform: linux/arm64
+    tags:
+      allow: ['1\\..*', '3.13']
+      deny: ['.*rc.*']
+      semverRange: ['>=1.36 <2', '^3']
+  - source: quay.io/acme/tool
+    target: registry.example/tool
+    type: repository
+    tagSets: [{allow: ['1.36', latest], deny: ['l[a]test']}, {deny: [latest]}]
+  - {source: alpine, target: registry.example/alpine, type: repository}
+";
+    let list = "\
+images:
+  - source: docker.io/library/alpine
+    repository: registry.example/alpine
+    tags:
+      include: [\"*\"]
+  - source: docker.io/library/busybox
+    repository: registry.example/busybox
+    platform: linux/arm64
+    tags:
+      semver: [\">=1.36.0, <2.0.0\", \"^3.0.0\"]
+      include: [\"1.*\", \"3.13\"]
+      exclude: [\"*rc*\"]
+  - source: quay.io/acme/tool
+    repository: registry.example/tool
+    tags:
+      include: [\"*\"]
+      exclude: [latest]
+  - source: quay.io/acme/tool:1.36
+    repository: registry.example/tool
+";
+    let note = "note: regsync.yaml:10: sync[0].tags.semverRange becomes semver, which leaves out pre-releases, and \
+                text after a version (also in 1 other place).";
+    check(&sandbox, "regsync.yaml", file, list, &[note]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regsync_rules_without_an_equivalent_become_comments() {
     let sandbox = Sandbox::start().await;
     let file = "\
 version: 1
@@ -68,25 +114,23 @@ sync:
     target: registry.example/busybox
     type: repository
     tags:
-      allow: ['1\\..*', '1.36']
-      deny: ['.*rc.*']
-      semverRange: ['>=1.36']
-  - {source: alpine, target: registry.example/alpine, type: repository}
+      allow: ['1\\.[3]+', '1.36', '3\\..*']
+      deny: ['.*rc\\d']
+  - {source: redis, target: registry.example/redis, type: repository, tags: {semverRange: ['1.x']}}
   - {source: quay.io, target: registry.example, type: registry}
   - {source: 'nginx:{{ .Tag }}', target: registry.example/nginx, type: image}
 ";
-    let regexp = r#"regsync.yaml:7: sync[0].tags.allow was omitted: "docker.io/library/busybox" has the regular expression "1\..*". List the tags"#;
-    let deny = r#"regsync.yaml:8: sync[0].tags.deny was omitted: "docker.io/library/busybox" denies tags by the regular expression ".*rc.*". Check the tags"#;
-    let range = r#"regsync.yaml:9: sync[0].tags.semverRange was omitted: "docker.io/library/busybox" has the semver range ">=1.36". List the tags"#;
-    let all = r#"regsync.yaml:10: sync[1] was omitted: "alpine" has no allowed tags, which means all tags. List the tags"#;
-    let registry = r#"regsync.yaml:11: sync[2] was omitted: "quay.io" is not of type image or repository. List each image of the registry"#;
-    let template = r#"regsync.yaml:12: sync[3].source was omitted: "nginx:{{ .Tag }}" contains a template. Render it first, for example with helm template"#;
+    let regexp = r#"regsync.yaml:7: sync[0].tags.allow was omitted: "docker.io/library/busybox" has the regular expression "1\.[3]+". Write patterns with *, or list the tags"#;
+    let deny = r#"regsync.yaml:8: sync[0].tags.deny was omitted: "docker.io/library/busybox" denies tags by the regular expression ".*rc\d". Check the tags"#;
+    let range = r#"regsync.yaml:9: sync[1].tags.semverRange was omitted: "docker.io/library/redis" has the range "1.x". Write ranges of semver"#;
+    let registry = r#"regsync.yaml:10: sync[2] was omitted: "quay.io" is not of type image or repository. List each image of the registry"#;
+    let template = r#"regsync.yaml:11: sync[3].source was omitted: "nginx:{{ .Tag }}" contains a template. Render it first, for example with helm template"#;
     let list = format!(
-        "images:\n  # {all}\n  # {regexp}\n  # {deny}\n  # {range}\n  \
-         - source: docker.io/library/busybox:1.36\n    repository: registry.example/busybox\n  \
-         # {registry}\n  # {template}\n"
+        "images:\n  # {regexp}\n  # {deny}\n  - source: docker.io/library/busybox\n    \
+         repository: registry.example/busybox\n    tags:\n      include: [\"1.36\", \"3.*\"]\n  \
+         # {registry}\n  # {range}\n  # {template}\n"
     );
-    let notes = [range, regexp, deny, all, registry, template].map(|text| format!("note: {text}."));
+    let notes = [regexp, deny, range, registry, template].map(|text| format!("note: {text}."));
     check(&sandbox, "regsync.yaml", file, &list, &notes.each_ref().map(String::as_str)).await;
 }
 

@@ -85,7 +85,8 @@ impl Entry {
     }
 
     /// Returns the entry for the tags of the same repository that the rules select.
-    pub(super) fn with_rules(self, rules: Arc<TagRules>) -> Self {
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<TagRules>) -> Self {
         let source = Reference { tag: None, digest: None, ..self.source };
         Self { source, tag: None, rules: Some(rules), ..self }
     }

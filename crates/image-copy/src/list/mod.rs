@@ -21,7 +21,7 @@ mod version;
 
 pub use age::{InvalidAge, format_age, parse_age};
 pub use entry::{Entry, Target};
-pub use output::ListError;
+pub use output::{ListError, MAX_RULE_VALUES};
 pub use regsync::regsync_range;
 pub use tag_pattern::{InvalidTagPattern, TagPattern};
 pub use tag_rules::{InReason, OutReason, TagDecision, TagRules};

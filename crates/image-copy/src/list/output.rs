@@ -8,7 +8,7 @@ use crate::text::SanitizedText;
 const MAX_ERRORS: usize = 20;
 
 /// Maximum number of values in the tag rules of a list. Aliases can repeat them for each image.
-const MAX_RULE_VALUES: usize = 10_000;
+pub const MAX_RULE_VALUES: usize = 10_000;
 
 /// Maximum length of a quoted text in characters.
 const QUOTE_CHARS: usize = 100;

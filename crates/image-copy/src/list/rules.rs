@@ -65,8 +65,7 @@ impl Tags {
         if rules.has_only_exact_tags() {
             return Some(Self::Exact(exact));
         }
-        let counts = [rules.exact.len(), rules.semver.len(), rules.include.len(), rules.exclude.len()];
-        output.add_rule_values(mapping.line(), counts.iter().sum()).then(|| Self::Rules(Arc::new(rules)))
+        output.add_rule_values(mapping.line(), rules.values()).then(|| Self::Rules(Arc::new(rules)))
     }
 
     /// Returns the tags of the defaults for an image on this line.

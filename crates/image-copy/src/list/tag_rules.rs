@@ -100,6 +100,18 @@ pub enum OutReason<'a> {
 }
 
 impl TagRules {
+    /// Returns the number of values in all lists.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.exact.len() + self.semver.len() + self.include.len() + self.exclude.len()
+    }
+
+    /// Returns true if a pattern is a regular expression, which YAML of this project cannot contain.
+    #[must_use]
+    pub fn has_expressions(&self) -> bool {
+        self.include.iter().chain(&self.exclude).any(TagPattern::is_expression)
+    }
+
     /// Returns the decision for each tag, in the same order.
     #[must_use]
     pub fn decide<'a>(&'a self, tags: &'a [Tag]) -> Vec<TagDecision<'a>> {
