@@ -22,7 +22,7 @@ const LONGER_FUNCTION_TIMEOUT: &str =
     "Set the function's Timeout back to 900 s, as in the provider's template.";
 const REPEAT_EVENT: &str =
     "Invoke the function with the same event again, which copies only the missing blobs.";
-/// Action for the tags of a source in ECR. The provider's template does not allow it.
+/// Action for the tags of a source in ECR. Only a refresh stack allows it.
 const LIST_TAGS: &str = "ecr:ListImages";
 const OTHER_TAG: &str = "Choose another tag or digest in ImageReference.";
 const OTHER_IMAGE: &str = "Choose another tag or digest in ImageReference, or another Platform.";
@@ -261,7 +261,7 @@ fn allow(action: &str, side: Side) -> String {
         return "Allow ecr:GetAuthorizationToken on * in the function's role.".into();
     }
     if action == LIST_TAGS {
-        return format!("List exact tags, or allow {LIST_TAGS} on the repository in the function's role.");
+        return format!("Allow {LIST_TAGS} with the parameter SourceRepositoryArns of the refresh stack.");
     }
     let parameter = match side {
         Side::Source => "SourceRepositoryArns",
