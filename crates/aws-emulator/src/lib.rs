@@ -53,6 +53,7 @@ pub mod stack;
 mod stream;
 mod timestamp;
 mod upstream;
+pub mod workflows;
 
 pub use api::dynamodb::DynamoDb;
 pub use api::ecr_public::EcrPublic;

@@ -49,8 +49,8 @@ pub(crate) struct Api {
 /// Version of awsJson, which determines the content type and the format of error names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonVersion {
-    /// `application/x-amz-json-1.0`, with a namespace in error names.
-    V1_0,
+    /// `application/x-amz-json-1.0`, with a namespace in error names. This is the namespace of the API's own errors.
+    V1_0(&'static str),
     /// `application/x-amz-json-1.1`, without a namespace in error names.
     V1_1,
 }
@@ -58,17 +58,31 @@ pub(crate) enum JsonVersion {
 impl JsonVersion {
     fn content_type(self) -> &'static str {
         match self {
-            Self::V1_0 => "application/x-amz-json-1.0",
+            Self::V1_0(_) => "application/x-amz-json-1.0",
             Self::V1_1 => "application/x-amz-json-1.1",
         }
     }
 
-    /// Returns the value of `__type` for an error. DynamoDB is the only API here with awsJson 1.0.
+    /// Returns the value of `__type` for an error.
     fn error_type(self, name: &str) -> String {
-        match self {
-            Self::V1_0 => dynamodb::error_type(name),
-            Self::V1_1 => name.to_owned(),
-        }
+        let namespace = match (self, name) {
+            (Self::V1_1, _) => return name.to_owned(),
+            (Self::V1_0(_), "ValidationException") => "com.amazon.coral.validate",
+            (Self::V1_0(_), "ThrottlingException") => "com.amazon.coral.availability",
+            (
+                Self::V1_0(_),
+                "AccessDeniedException"
+                | "ExpiredTokenException"
+                | "IncompleteSignatureException"
+                | "InvalidSignatureException"
+                | "MissingAuthenticationTokenException"
+                | "SerializationException"
+                | "UnknownOperationException"
+                | "UnrecognizedClientException",
+            ) => "com.amazon.coral.service",
+            (Self::V1_0(namespace), _) => namespace,
+        };
+        format!("{namespace}#{name}")
     }
 }
 

@@ -26,7 +26,7 @@ static API: Api = Api {
     target_prefix: "DynamoDB_20120810.",
     hosts: &["dynamodb", "dynamodb-fips"],
     dual_stack_hosts: &["dynamodb"],
-    json: JsonVersion::V1_0,
+    json: JsonVersion::V1_0("com.amazonaws.dynamodb.v20120810"),
 };
 
 /// Partition key of the provider's state table.
@@ -190,24 +190,6 @@ fn named_tables(input: &Value) -> Vec<&str> {
         Some(requests) => requests.keys().map(String::as_str).collect(),
         None => vec![input["TableName"].as_str().unwrap_or_default()],
     }
-}
-
-/// Returns the name of an error with its namespace.
-pub(super) fn error_type(name: &str) -> String {
-    let namespace = match name {
-        "ValidationException" => "com.amazon.coral.validate",
-        "ThrottlingException" => "com.amazon.coral.availability",
-        "AccessDeniedException"
-        | "ExpiredTokenException"
-        | "IncompleteSignatureException"
-        | "InvalidSignatureException"
-        | "MissingAuthenticationTokenException"
-        | "SerializationException"
-        | "UnknownOperationException"
-        | "UnrecognizedClientException" => "com.amazon.coral.service",
-        _ => "com.amazonaws.dynamodb.v20120810",
-    };
-    format!("{namespace}#{name}")
 }
 
 /// Returns true if a host name is an account-based endpoint, such as
