@@ -55,7 +55,7 @@ forbid container-image "$cloud" 'the command line uses the AWS SDK only through 
 for package in image-copy-aws container-image; do
     forbid "$package" '^(aws_lambda_events|lambda_)' 'only the provider depends on Lambda'
 done
-forbid cfn-container-image-provider '^aws-sdk-(cloudformation|iam|sso|ssooidc|signin) ' 'the function has no credentials of a shell and calls neither CloudFormation nor IAM'
+forbid cfn-container-image-provider '^aws-sdk-(cloudformation|iam|s3|sfn|sso|ssooidc|signin) ' 'the function has no credentials of a shell, and no SDK for CloudFormation, IAM, S3 or Step Functions'
 forbid aws-emulator "$cloud" 'the emulator depends on no AWS SDK'
 forbid aws-emulator "${ours/|aws-emulator/}" 'the emulator shares no code with the tested crates'
 

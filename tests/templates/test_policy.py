@@ -60,7 +60,7 @@ NOT_NAMED = {
 # Modules of image-copy-aws that only the command line uses. Their actions need the user's permissions.
 COMMAND_LINE_MODULES = ("creation", "image_details", "lifecycle_preview", "scan_findings")
 # Modules that only the feature `command-line` compiles, so that the function cannot call them.
-FEATURE_MODULES = {"deployment": "lib.rs", "stacks": "lib.rs", "scan": "state_table/mod.rs"}
+FEATURE_MODULES = {"deployment": "lib.rs", "executions": "lib.rs", "stacks": "lib.rs", "scan": "state_table/mod.rs"}
 
 
 def actions_of(statements: list[dict]) -> set[str]:

@@ -32,6 +32,8 @@ pub(crate) enum Service {
     CloudFormation,
     #[cfg(feature = "command-line")]
     Lambda,
+    #[cfg(feature = "command-line")]
+    StepFunctions,
 }
 
 impl EndpointOptions {
@@ -75,6 +77,8 @@ impl EndpointOptions {
             (Service::CloudFormation, _) => "cloudformation",
             #[cfg(feature = "command-line")]
             (Service::Lambda, _) => "lambda",
+            #[cfg(feature = "command-line")]
+            (Service::StepFunctions, _) => "states",
         };
         let suffix = if self.dual_stack { dual_stack_api_suffix(partition) } else { partition.suffix() };
         format!("{name}{fips}.{region}.{suffix}")

@@ -22,6 +22,7 @@
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`objects`] | objects in S3 |
 //! | [`deletion`] | deletion of tags and images |
+//! | [`executions`] | executions of Step Functions |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
 //! | [`timestamp`] | times as text |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
@@ -40,6 +41,8 @@ mod deployment;
 mod ecr_registry_host;
 mod empty_repository;
 mod endpoints;
+#[cfg(feature = "command-line")]
+mod executions;
 mod functions;
 mod image_details;
 mod images;
@@ -84,6 +87,8 @@ pub use deployment::{DeniedAction, FunctionConfiguration, function_region};
 pub use ecr_registry_host::EcrRegistryHost;
 pub use empty_repository::{MaybeMissingRepository, NewRepository};
 pub use endpoints::{EndpointOptions, UnsupportedEndpoint};
+#[cfg(feature = "command-line")]
+pub use executions::{Execution, ExecutionStatus, Executions, ItemCounts};
 pub use functions::{Functions, InvokeError};
 pub use image_details::ImageDetails;
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};
