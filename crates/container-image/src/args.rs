@@ -7,6 +7,7 @@ mod inspect;
 mod list;
 mod pages;
 mod plan;
+mod refresh;
 mod sync;
 mod tags;
 mod update;
@@ -18,13 +19,14 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
 use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
-pub(crate) use connection::ConnectionArgs;
+pub(crate) use connection::{AwsArgs, ConnectionArgs};
 pub(crate) use creation::CreationArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use plan::PlanArgs;
+pub(crate) use refresh::RefreshArgs;
 pub(crate) use sync::{ReportFormat, SyncArgs};
 pub(crate) use tags::TagsArgs;
 pub(crate) use update::UpdateArgs;
@@ -80,6 +82,11 @@ pub(crate) enum Command {
     /// Copies several images at once, and continues after a failure. An unchanged image costs one HEAD request,
     /// which Docker Hub does not count as a pull. Nothing is deleted.
     Sync(SyncArgs),
+
+    /// Start the refresh stack, and follow it to its report
+    ///
+    /// The stack copies the images of its list in AWS. Nothing is copied through this machine.
+    Refresh(RefreshArgs),
 
     /// Turn files of other tools into a list for sync
     ///

@@ -62,6 +62,11 @@ impl Aws {
         self.options.configured_region().await
     }
 
+    /// Returns the CA certificates to trust in addition to the system's, as PEM.
+    pub(crate) fn certificates(&self) -> &[u8] {
+        &self.options.certificates
+    }
+
     /// Returns the clients of AWS services.
     pub(crate) async fn clients(&self) -> AwsClients {
         self.services().await.clients.private.clone()

@@ -7,7 +7,7 @@ use image_copy::copy::Destination;
 use image_copy::http;
 use image_copy::oci::{self, Registry};
 use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
-use image_copy_aws::{AwsClients, EcrRepository, RepositoryArn, RepositoryPolicy, ShellOptions};
+use image_copy_aws::{AwsClients, EcrRepository, Objects, RepositoryArn, RepositoryPolicy, ShellOptions};
 
 use crate::args::ConnectionArgs;
 use crate::auth_files::AuthFiles;
@@ -122,6 +122,11 @@ impl Connection {
     /// Returns the clients of AWS services.
     pub(crate) async fn aws_clients(&self) -> AwsClients {
         self.aws.clients().await
+    }
+
+    /// Returns the objects of S3.
+    pub(crate) async fn objects(&self) -> Objects {
+        self.aws.clients().await.objects(self.aws.certificates(), None)
     }
 
     /// Returns a repository through ECR's API. `None` if it is not in private ECR, or if no AWS credentials can be

@@ -24,6 +24,12 @@ impl CountProgress {
         self.0.inc(1);
     }
 
+    /// Sets the number of items and of finished items.
+    pub(crate) fn set(&self, items: u64, finished: u64) {
+        self.0.set_length(items);
+        self.0.set_position(finished);
+    }
+
     /// Shows the bar after a delay. The future never completes.
     pub(crate) async fn show_after_delay(&self) {
         tokio::time::sleep(SHOW_DELAY).await;

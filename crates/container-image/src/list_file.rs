@@ -15,10 +15,17 @@ pub(crate) const STDIN: &str = "-";
 /// # Errors
 /// One line for each error.
 pub(crate) fn read(argument: &str) -> Result<(String, Vec<Entry>), Vec<String>> {
+    let (name, content) = content(argument)?;
+    entries(&name, &content).map(|entries| (name, entries))
+}
+
+/// Reads the text of a list. Returns its name in messages, and its bytes.
+///
+/// # Errors
+/// One line, if it cannot be read.
+pub(crate) fn content(argument: &str) -> Result<(String, Vec<u8>), Vec<String>> {
     if argument == STDIN {
-        let name = "standard input".to_owned();
-        let content = read_stdin()?;
-        return entries(&name, &content).map(|entries| (name, entries));
+        return read_stdin().map(|content| ("standard input".to_owned(), content));
     }
     let path = Path::new(argument);
     let name = display::path(path);
@@ -32,7 +39,7 @@ pub(crate) fn read(argument: &str) -> Result<(String, Vec<Entry>), Vec<String>> 
         // For example, a process substitution of a shell.
         false => vec![format!("the list {name} is not a regular file. Pass - and use standard input.")],
     })?;
-    entries(&name, &content).map(|entries| (name, entries))
+    Ok((name, content))
 }
 
 /// Parses a list.

@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         match &args.command {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
             Command::Sync(sync) => commands::sync::run(sync, args.verbosity()).await,
+            Command::Refresh(refresh) => commands::refresh::run(refresh, args.verbosity()).await,
             Command::Import(import) => commands::import::run(import, args.verbosity()),
             Command::Plan(plan) => commands::plan::run(plan, args.verbosity()).await,
             Command::Inspect(inspect) => commands::inspect::run(inspect, args.verbosity()).await,

@@ -9,6 +9,7 @@ mod hint;
 pub(crate) mod inspect;
 mod missing_repository;
 mod plan;
+pub(crate) mod refresh;
 pub(crate) mod sync;
 mod table;
 mod terminal_line;
@@ -70,6 +71,11 @@ pub(crate) fn patch_style() -> PatchStyle {
         true if set("NO_COLOR") || is_dumb => PatchStyle::Escaped,
         true => PatchStyle::Colored,
     }
+}
+
+/// Returns true if stderr is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// Prints a message to stderr.

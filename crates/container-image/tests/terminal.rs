@@ -9,6 +9,8 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
+use aws_emulator::stack::Template;
+use aws_emulator::workflows::{Counts, Script, Workflows};
 use common::Sandbox;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -153,6 +155,7 @@ async fn prints_help_with_examples() {
     insta::assert_snapshot!("help-tags", shown(&sandbox, &[], "tags --help").await);
     insta::assert_snapshot!("help-import", shown(&sandbox, &[], "import --help").await);
     insta::assert_snapshot!("help-sync", shown(&sandbox, &[], "sync --help").await);
+    insta::assert_snapshot!("help-refresh", shown(&sandbox, &[], "refresh --help").await);
     insta::assert_snapshot!("help-plan", shown(&sandbox, &[], "plan --help").await);
     insta::assert_snapshot!("help-verify", shown(&sandbox, &[], "verify --help").await);
 }
@@ -255,6 +258,53 @@ async fn prints_the_images_of_a_verify() {
         digest.replace_all(text, "sha256:0123456789ab").into_owned()
     });
     insta::assert_snapshot!("verify", text.await);
+}
+
+/// A run with an image of each kind. Its name contains the time and the process ID.
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_the_report_of_a_refresh() {
+    let sandbox = sandbox_with_refresh_stack(0).await;
+    sandbox.write("images.txt", "nginx:1.27\n");
+    let name = regex::Regex::new(r"cli-\d{8}T\d{9}Z-\d+").unwrap();
+    let text = shown_with(&sandbox, &[], "refresh --list images.txt", |text| {
+        name.replace_all(text, "cli-20260301T101500000Z-4711").into_owned()
+    });
+    insta::assert_snapshot!("refresh", text.await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_a_progress_bar_of_a_refresh() {
+    use aws_emulator::{Effect, Fault};
+    let sandbox = sandbox_with_refresh_stack(2).await;
+    sandbox.emulator.faults().add(Fault::on("states:DescribeMapRun", Effect::Delay { ms: 2500 }).once());
+    let text = shown(&sandbox, &[], "refresh").await;
+    assert!(text.contains(" of 8 images"), "{text}");
+    assert!(!text.contains("note: 4 of 8 images"), "{text}");
+}
+
+/// Returns a sandbox with a refresh stack. Its next run has this number of counts, and fails because of one image.
+async fn sandbox_with_refresh_stack(counts: usize) -> Sandbox {
+    const BUCKET: &str = "image-refresh-bucket-1a2b";
+    let sandbox = Sandbox::start().await;
+    let workflows = Workflows::new(&sandbox.emulator.settings().account, "eu-west-1");
+    sandbox.emulator.add(workflows.clone());
+    let objects = std::sync::Arc::clone(sandbox.emulator.objects());
+    objects.create_bucket("eu-west-1", BUCKET);
+    let template = Template::new()
+        .output("StateMachineArn", workflows.create("Refresh-1"))
+        .output("BucketName", BUCKET)
+        .output("ListObject", format!("s3://{BUCKET}/list.yaml"));
+    sandbox.emulator.cloudformation().import_stack("image-refresh", "eu-west-1", &template, &[]);
+    let report = include_str!("fixtures/session/refresh.json");
+    workflows.script(Script {
+        counts: vec![Counts { total: 8, succeeded: 4, failed: 0 }; counts],
+        failure: Some(("ImagesFailed".into(), "1 of 8 images failed".into())),
+        on_start: Some(Box::new(move |name| {
+            objects.put(BUCKET, &format!("runs/{name}/report.json"), report);
+        })),
+        ..Script::default()
+    });
+    sandbox
 }
 
 /// The bar is visible during a wait, and is removed afterwards.

@@ -28,6 +28,30 @@ pub(crate) struct ConnectionArgs {
     pub(crate) region: Option<String>,
 }
 
+/// Options of the commands that reach only AWS.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AwsArgs {
+    /// AWS profile. It overrides AWS_PROFILE and credentials in the environment
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    profile: Option<String>,
+
+    /// AWS Region. Default: AWS_REGION, the profile's Region
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    region: Option<String>,
+
+    /// PEM file with CA certificates to trust in addition to the system's
+    #[arg(long, value_name = "FILE")]
+    certificate_authority: Option<PathBuf>,
+}
+
+impl AwsArgs {
+    /// Returns the options of a connection without registries.
+    pub(crate) fn connection(&self) -> ConnectionArgs {
+        let Self { profile, region, certificate_authority } = self.clone();
+        ConnectionArgs { plain_http: Vec::new(), certificate_authority, profile, region }
+    }
+}
+
 impl ConnectionArgs {
     /// Returns the AWS profile that the user selected.
     pub(crate) fn aws_profile(&self) -> Option<String> {

@@ -29,7 +29,8 @@ pub(crate) struct CompletionsArgs {
 pub(crate) struct ManArgs {
     /// Command. Default: the program itself
     #[arg(value_parser = [
-        "copy", "sync", "import", "plan", "verify", "inspect", "tags", "list", "update", "completions", "man",
+        "copy", "sync", "refresh", "import", "plan", "verify", "inspect", "tags", "list", "update", "completions",
+        "man",
     ])]
     pub(crate) command: Option<String>,
 }

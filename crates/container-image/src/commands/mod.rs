@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod pages;
 pub(crate) mod plan;
+pub(crate) mod refresh;
 pub(crate) mod sync;
 pub(crate) mod tags;
 pub(crate) mod update;

@@ -1,9 +1,9 @@
-//! Failures of AWS APIs other than ECR: stacks and the state table.
+//! Failures of AWS APIs other than ECR: stacks, the state table, objects and executions.
 
 use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::registry::Error;
 use image_copy::text::SanitizedText;
-use image_copy_aws::StackError;
+use image_copy_aws::{ObjectError, ObjectErrorKind, ObjectLocation, StackError};
 
 use super::hint::{Names, hint, proxy_hint};
 use super::{MAX_LINE_CHARS, shortened};
@@ -35,6 +35,55 @@ pub(crate) fn table_failure(name: &str, cause: Error, options: &ConnectionArgs) 
     };
     let name = SanitizedText::from(name);
     line(&format!("the state table {name} could not be read: {cause}"), &advice)
+}
+
+/// Returns the error line for an object that cannot be read or written, which `verb` names.
+pub(crate) fn object_failure(
+    verb: &str,
+    location: &ObjectLocation,
+    error: &ObjectError,
+    options: &ConnectionArgs,
+) -> String {
+    let advice = match error.kind {
+        ObjectErrorKind::Missing => "Check that the bucket of the stack still exists.".into(),
+        ObjectErrorKind::Throttled | ObjectErrorKind::Unavailable
+            if !matches!(error.cause, Error::Http(_)) =>
+        {
+            "Retry later.".into()
+        }
+        _ => aws_advice(&error.cause, options),
+    };
+    let location = SanitizedText::from(location.to_string());
+    line(&format!("{location} could not be {verb}: {}", error.cause), &advice)
+}
+
+/// Returns the error line for a report that cannot be read.
+pub(crate) fn no_report(location: &ObjectLocation, error: &ObjectError, options: &ConnectionArgs) -> String {
+    let location_text = SanitizedText::from(location.to_string());
+    match error.kind {
+        ObjectErrorKind::Missing => line(
+            &format!("the run ended, but its report {location_text} does not exist: {}", error.cause),
+            "Check the lifecycle rules of the bucket.",
+        ),
+        _ => object_failure("read", location, error, options),
+    }
+}
+
+/// Returns the error line for an execution that was not started.
+pub(crate) fn not_started(state_machine: &str, cause: Error, options: &ConnectionArgs) -> String {
+    let advice = match cause.has_code("StateMachineDoesNotExist") {
+        true => "Update the refresh stack, which creates it again.".into(),
+        false => aws_advice(&cause, options),
+    };
+    let state_machine = SanitizedText::from(state_machine);
+    line(&format!("{state_machine} could not be started: {cause}"), &advice)
+}
+
+/// Returns the error line for an execution whose state cannot be read.
+pub(crate) fn unknown_execution(arn: &str, cause: Error, options: &ConnectionArgs) -> String {
+    let advice = aws_advice(&cause, options);
+    let arn = SanitizedText::from(arn);
+    line(&format!("{arn} was started, but its state is unknown: {cause}"), &advice)
 }
 
 fn aws_advice(cause: &Error, options: &ConnectionArgs) -> String {
