@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use aws_emulator::{Effect, Fault, Mutability};
-use serde_json::json;
+use aws_emulator::{Effect, Fault, Mutability, Profile};
+use serde_json::{Value, json};
 
-use crate::common::Account;
 use crate::common::direct::invoke;
+use crate::common::{Account, index};
 use crate::{BUCKET, OWNER, REGISTRY, account, expand, expand_text, object, read_array, report, tags, write};
 
 #[tokio::test]
@@ -169,4 +169,34 @@ async fn the_expansion_ends_before_the_invocation() {
         "{message}"
     );
     assert_eq!(account.world.emulator.objects().keys(BUCKET), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn tags_of_a_private_repository_are_listed_with_the_credentials_of_the_entry() {
+    let account = account(&[]).await;
+    let emulator = &account.world.emulator;
+    let registry = emulator.add_upstream(Profile {
+        rejects_wrong_credentials: true,
+        ..Profile::bearer("registry.acme.example")
+    });
+    registry.put_image("acme/app", "1.2", &index(1));
+    registry.add_user("ann", "planted-password");
+    registry.make_private("acme/app", &["ann"]);
+    let secret = |name: &str| format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf");
+    let content =
+        json!({"registry": "registry.acme.example", "username": "ann", "password": "planted-password"});
+    emulator.secrets().put(&secret("app"), &content.to_string());
+    let list = |arn: &str| {
+        format!(
+            "images:\n  - source: registry.acme.example/acme/app\n    tags: {{newest: 1}}\n    credentials: {arn}\n"
+        )
+    };
+    let (_, items, failures) = expand_text(&account, &list(&secret("app"))).await;
+    assert_eq!(failures, Vec::<Value>::new());
+    assert_eq!((&items[0]["Tag"], &items[0]["CredentialArn"]), (&json!("1.2"), &json!(secret("app"))));
+
+    let (_, items, failures) = expand_text(&account, &list(&secret("other"))).await;
+    assert_eq!((items.len(), &failures[0]["ErrorType"]), (0, &json!("AccessDenied")));
+    let message = failures[0]["Message"].as_str().unwrap();
+    assert!(message.contains("Check the ARN in CredentialArn."), "{message}");
 }
