@@ -62,8 +62,15 @@ class Rules(unittest.TestCase):
         self.world.run("image", reference="ghcr.io/acme/web:1.2", seed=4)
         execution = machine.run("rules-2")
         self.assertEqual(execution.status, "SUCCEEDED", execution.cause)
-        changes = {"acme/web:1.0": "deleted", "acme/web:1.1": "unchanged", "acme/web:1.2": "new"}
+        # The old tag stays until ECR has the new one.
+        changes = {"acme/web:1.1": "unchanged", "acme/web:1.2": "new"}
         self.assertEqual(self.changes("rules-2"), {**changes, **expected})
+        self.assertEqual(self.tags("1.0", "1.1", "1.2"), [True, True, True])
+
+        execution = machine.run("rules-3")
+        self.assertEqual(execution.status, "SUCCEEDED", execution.cause)
+        changes = {"acme/web:1.0": "deleted", "acme/web:1.1": "unchanged", "acme/web:1.2": "unchanged"}
+        self.assertEqual(self.changes("rules-3"), {**changes, **expected})
         self.assertEqual(self.tags("1.0", "1.1", "1.2"), [False, True, True])
         self.assertEqual(self.stack.received_events(), [])
 
