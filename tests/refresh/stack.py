@@ -62,6 +62,11 @@ class Machine:
             time.sleep(0.1)
         raise TimeoutError(arn)
 
+    def executions(self) -> list[str]:
+        """Returns the ARNs of all executions."""
+        found = self.client.list_executions(stateMachineArn=self.arn)["executions"]
+        return [execution["executionArn"] for execution in found]
+
 
 class Stack:
     """The bucket, the topic and the event rule of a refresh stack. Queues receive its messages and events."""
@@ -93,6 +98,15 @@ class Stack:
         evaluation.names["Bucket"] = self.BUCKET
         properties = evaluation.value(TEMPLATE["Resources"]["Refresh"]["Properties"])
         return Machine(self.cloud, name, properties["Definition"])
+
+    def describe(self, name: str, machine: Machine):
+        """Creates a stack in CloudFormation with the outputs of the template for a state machine."""
+        evaluation = Evaluation(TEMPLATE, {})
+        evaluation.names |= {"Bucket": self.BUCKET, "Refresh": machine.arn}
+        # A stack needs a resource.
+        resources = {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
+        template = {"Resources": resources, "Outputs": evaluation.value(TEMPLATE["Outputs"])}
+        self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
     def put_list(self, text: str):
         """Writes the list to its default object."""
