@@ -37,8 +37,9 @@ class Rules(unittest.TestCase):
     def changes(self, run: str) -> dict:
         """Returns the changes in the report of a run, and the failures."""
         report = self.stack.read(f"runs/{run}/report.json")
-        changes = {image["ImageReference"].removeprefix(f"{ECR}/mirror/"): image["Change"] for image in report["Images"]}
-        return {**changes, **{failure["Source"]: failure["ErrorType"] for failure in report["Failures"]}}
+        prefix = f"{ECR}/mirror/"
+        changes = {image["ImageReference"].removeprefix(prefix): image["Change"] for image in report["Images"]}
+        return changes | {failure["Source"]: failure["ErrorType"] for failure in report["Failures"]}
 
     def tags(self, *tags: str) -> list[bool]:
         """Returns which of the tags of `web` exist in ECR."""
