@@ -1,7 +1,9 @@
-//! The actions `expand` and `report` of the function, with lists, items and results in emulated S3.
+//! The actions `expand` and `report` of the function, with lists, items and results in emulated S3, and
+//! `container-image refresh`.
 
 #![expect(clippy::unwrap_used, reason = "a test may end in a panic")]
 
+mod command_line;
 #[path = "../common/mod.rs"]
 mod common;
 mod expand;
