@@ -77,15 +77,22 @@ class Stack:
         self.cloud = cloud
         self.s3, self.sqs = cloud.client("s3"), cloud.client("sqs")
         self.s3.create_bucket(Bucket=self.BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        sns, rules = cloud.client("sns"), cloud.client("events")
+        sns = cloud.client("sns")
         self.topic = sns.create_topic(Name="reports")["TopicArn"]
         self.messages, arn = self._queue("messages")
         sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
-        # docs/refresh.md shows this pattern.
-        pattern = {"source": ["container-image.refresh"], "detail-type": ["Container Image Moved"]}
-        rules.put_rule(Name="moved", EventPattern=json.dumps(pattern))
-        self.events, arn = self._queue("events")
-        rules.put_targets(Rule="moved", Targets=[{"Id": "queue", "Arn": arn}])
+        # docs/refresh.md names these values.
+        self.events = self.rule("moved", {
+            "source": ["container-image.refresh"], "detail-type": ["Container Image Moved"],
+        })
+
+    def rule(self, name: str, pattern: dict) -> str:
+        """Creates a rule for events with this pattern, and returns the queue that receives them."""
+        rules = self.cloud.client("events")
+        rules.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        url, arn = self._queue(f"events-{name}")
+        rules.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+        return url
 
     def _queue(self, name: str) -> tuple[str, str]:
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -121,9 +128,9 @@ class Stack:
         """Removes and returns the messages of the topic."""
         return [json.loads(body) for body in self._receive(self.messages)]
 
-    def received_events(self) -> list[dict]:
-        """Removes and returns the events of the rule."""
-        return [json.loads(body) for body in self._receive(self.events)]
+    def received_events(self, queue: str = "") -> list[dict]:
+        """Removes and returns the events of a rule's queue, by default those of all moved tags."""
+        return [json.loads(body) for body in self._receive(queue or self.events)]
 
     def _receive(self, url: str) -> list[str]:
         bodies = []

@@ -6,11 +6,13 @@ from collections import Counter
 from images import BROKEN, BURSTS, ECR, GOOD, MISSING_REPOSITORY, MISSING_TAG, OTHER_PLATFORM
 from images import list_text, name, publish, source
 from stack import OWNER, PAYLOAD_LIMIT, Stack
+from template import ROOT, Evaluation, load
 from world import World
 
 CONCURRENCY = 5
 # The image whose tag moves before the third run.
 MOVED = GOOD[77]
+SAMPLE = load(ROOT / "samples" / "refresh-pipeline.yaml")
 
 
 class Run:
@@ -55,7 +57,17 @@ class Refresh(unittest.TestCase):
         cls.digests = cls.copies(cls.world)
         cls.second = Run(cls.world, cls.stack, tolerant, "second")
         cls.world.run("image", reference=MOVED, seed=2000)
+        pipelines = [cls.pipeline(reference) for reference in [MOVED, GOOD[0]]]
         cls.third = Run(cls.world, cls.stack, tolerant, "third")
+        cls.starts = [cls.stack.received_events(queue) for queue in pipelines]
+
+    @classmethod
+    def pipeline(cls, reference: str) -> str:
+        """Creates the rule of the sample for an image, and returns the queue in place of its pipeline."""
+        repository, tag = name(reference).split(":")
+        parameters = {"Pipeline": "build", "Email": "team@example.com", "Repository": repository, "TagPrefix": tag}
+        rule = Evaluation(SAMPLE, parameters).resources()["MovedImage"]["Properties"]
+        return cls.stack.rule(repository.replace("/", "-"), rule["EventPattern"])
 
     @staticmethod
     def copies(world: World) -> list[dict]:
@@ -154,6 +166,9 @@ class Refresh(unittest.TestCase):
             "owner": OWNER,
             "execution": child["ExecutionArn"],
         })
+
+    def test_the_rule_of_the_sample_matches_only_its_image(self):
+        self.assertEqual([[event["detail"]["source"] for event in events] for events in self.starts], [[MOVED], []])
 
     def test_all_payloads_are_below_the_limit(self):
         for run in [self.first, self.second, self.third]:
