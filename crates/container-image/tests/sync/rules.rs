@@ -192,3 +192,18 @@ async fn regular_expressions_of_regsync_select_tags() {
         ["3.11", "3.12", "3.13", "3.13-slim", "3.14rc1"].map(|tag| sandbox.copied("python", tag).is_some());
     assert_eq!(copied, [false, true, true, true, false], "{output:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_selected_images_is_bounded() {
+    let sandbox = Mirror::start().await;
+    let image = crate::common::image(1);
+    let hub = sandbox.registry("docker.io");
+    (0..=20_000).for_each(|at| hub.put_image("acme/app", &format!("1.{at}"), &image));
+    sandbox.write("images.yaml", "images:\n- {source: acme/app, tags: {semver: ^1}}\n");
+    let output = sandbox.run("sync images.yaml --to MIRROR").await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert_eq!(
+        output.stderr,
+        "error: the rules select more than 20000 images. Add rules, or split the list.\n"
+    );
+}

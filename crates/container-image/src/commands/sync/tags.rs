@@ -1,6 +1,7 @@
 //! Selects images by tag rules.
 
 use std::collections::HashMap;
+use std::pin::pin;
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::list::{Entry, MAX_ENTRIES, TagVersion, newest_first};
@@ -23,52 +24,73 @@ impl Lists {
     /// # Errors
     /// One line for each error. Two images with the same destination are an error.
     pub(crate) async fn select(self, tags: &TagLists<'_>, jobs: usize) -> Result<Selected, Vec<String>> {
-        let Self { items, .. } = self;
-        let mut positions: HashMap<Repository, Vec<usize>> = HashMap::new();
-        for (at, item) in items.iter().enumerate() {
-            if let Some(entry) = &item.rules {
-                positions.entry(entry.source.repository.clone()).or_default().push(at);
-            }
-        }
-        let selections = stream::iter(&positions)
-            .map(|(repository, positions)| async {
-                // The tags are dropped after each repository. There can be 200,000 of them.
-                let tags = tags.read(repository).await;
-                let selection = |at: &usize| match &tags {
-                    Ok(tags) => (*at, items[*at].select(tags)),
-                    Err(error) => {
-                        (*at, Ok(vec![Image { tags_error: Some(error.clone()), ..items[*at].image.clone() }]))
-                    }
-                };
-                positions.iter().map(selection).collect::<Vec<_>>()
-            })
-            .buffer_unordered(jobs);
-        let mut selections: HashMap<usize, Result<Vec<Image>, String>> =
-            selections.flat_map(stream::iter).collect().await;
+        let mut selections = select(&self.items, tags, jobs).await.map_err(|error| vec![error])?;
         let (mut images, mut notes) = (Vec::new(), Vec::new());
-        for (at, item) in items.into_iter().enumerate() {
+        for (at, item) in self.items.into_iter().enumerate() {
             match selections.remove(&at) {
                 None => images.push(item.image),
                 Some(Ok(selected)) => images.extend(selected),
                 Some(Err(note)) => notes.push(note),
             }
         }
-        if images.len() > MAX_ENTRIES {
-            return Err(vec![format!("the rules select more than {MAX_ENTRIES} images. Narrow them.")]);
-        }
         let mut errors = Vec::new();
         let images = without_duplicates(images, &mut errors);
-        notes.sort();
         if errors.is_empty() { Ok(Selected { images, notes }) } else { Err(errors) }
     }
 }
 
+/// Images that rules select, or a note if there is none.
+type Selection = Result<Vec<Image>, String>;
+
+/// Returns the selections of items with rules, by their positions.
+///
+/// # Errors
+/// One line if there are too many images.
+async fn select(
+    items: &[Item],
+    tags: &TagLists<'_>,
+    jobs: usize,
+) -> Result<HashMap<usize, Selection>, String> {
+    let mut positions: HashMap<&Repository, Vec<usize>> = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        if let Some(entry) = &item.rules {
+            positions.entry(&entry.source.repository).or_default().push(at);
+        }
+    }
+    let results = stream::iter(&positions)
+        .map(|(repository, positions)| async {
+            // The tags are dropped after each repository. There can be 200,000 of them.
+            let tags = tags.read(repository).await;
+            let selection = |at: &usize| match &tags {
+                Ok(tags) => (*at, items[*at].select(tags)),
+                Err(error) => {
+                    (*at, Ok(vec![Image { tags_error: Some(error.clone()), ..items[*at].image.clone() }]))
+                }
+            };
+            positions.iter().map(selection).collect::<Vec<_>>()
+        })
+        .buffer_unordered(jobs);
+    let mut results = pin!(results.flat_map(stream::iter));
+    let mut selections = HashMap::new();
+    let mut count = items.iter().filter(|item| item.rules.is_none()).count();
+    while let Some((at, selection)) = results.next().await {
+        count += selection.as_ref().map_or(0, Vec::len);
+        if count > MAX_ENTRIES {
+            return Err(format!(
+                "the rules select more than {MAX_ENTRIES} images. Add rules, or split the list."
+            ));
+        }
+        selections.insert(at, selection);
+    }
+    Ok(selections)
+}
+
 impl Item {
-    /// Returns the selected images, or a note if there is none.
-    fn select(&self, tags: &[Tag]) -> Result<Vec<Image>, String> {
+    fn select(&self, tags: &[Tag]) -> Selection {
         let Some(entry) = &self.rules else { return Ok(vec![self.image.clone()]) };
-        let selected: Vec<Image> =
-            entry.select(tags).into_iter().map(|selected| self.image.with_source(selected.source)).collect();
+        // One image more than allowed, so that the limit is reported.
+        let selected = entry.select(tags).into_iter().take(MAX_ENTRIES + 1);
+        let selected: Vec<Image> = selected.map(|selected| self.image.with_source(selected.source)).collect();
         if selected.is_empty() { Err(nothing_selected(&self.image, entry, tags)) } else { Ok(selected) }
     }
 }
