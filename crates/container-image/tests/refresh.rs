@@ -180,9 +180,11 @@ async fn reports_an_execution_that_failed_before_its_report() {
     stack.fails("refresh", 1, &format!("execution NAME reached its maximum duration. {ending}")).await;
 
     // The notification failed after the report.
-    stack.script(failed("SNS.NotFoundException", "Topic does not exist"), Some(REPORT));
+    let complete = REPORT.replace("\"Failed\": 1", "\"Failed\": 0");
+    stack.script(failed("SNS.NotFoundException", "Topic does not exist"), Some(&complete));
     let output = stack.run("refresh").await;
     assert!(output.stdout.contains("6 images: 1 new"), "{output:?}");
+    assert!(output.stdout.ends_with("exit code 1: the execution failed\n"), "{output:?}");
     let line =
         format!("error: execution NAME failed: SNS.NotFoundException \"Topic does not exist\". {ending}");
     assert_eq!((output.code, output.stderr.lines().last()), (Some(1), Some(line.as_str())));

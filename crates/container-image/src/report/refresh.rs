@@ -121,6 +121,8 @@ impl Summary {
         match (code, self.failed) {
             (0, 0) => "all images are up to date".into(),
             (0, failed) => format!("{} failed, as many as the stack tolerates", image_count(failed)),
+            // The error line has the reason.
+            (_, 0) => "the execution failed".into(),
             (_, failed) => format!("{} failed", image_count(failed)),
         }
     }
