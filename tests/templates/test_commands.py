@@ -167,22 +167,37 @@ class Refresh(Installation):
         body = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}, "Outputs": outputs}
         self.cloud.client("cloudformation").create_stack(StackName="image-refresh", TemplateBody=json.dumps(body))
 
-    def shell(self, heading: str, number: int = 0) -> str:
-        text = commands("refresh.md", heading, number)
+    def shell(self, heading: str, number: int = 0, variables: str = "") -> str:
+        text = variables + commands("refresh.md", heading, number)
         done = self.cloud.run("bash", "-euo", "pipefail", "-c", f'cd "{self.packages}"\n{text}')
         return self.succeeds(done)
 
     def test_the_commands_upload_a_list_start_a_run_and_delete_the_stack(self):
         (self.packages / "list.yaml").write_text("images: [nginx:1.27]\n")
-        self.shell("Install", 2)
+        self.shell("Install", 1)
+        names = self.cloud.client("ecr").describe_repositories()["repositories"]
+        self.assertEqual([item["repositoryName"] for item in names], ["mirror/nginx"])
+        self.shell("Install", 3)
         bucket, key = "refresh", load(REFRESH)["Parameters"]["ListKey"]["Default"]
         content = self.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         self.assertEqual(content, b"images: [nginx:1.27]\n")
         self.shell("Run it now")
-        self.assertEqual(len(self.states.list_executions(stateMachineArn=self.machine)["executions"]), 1)
+        execution, = self.states.list_executions(stateMachineArn=self.machine)["executions"]
+        key = f"runs/{execution['name']}/report.json"
+        self.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=b'{"Owner": "nightly"}')
+        text = self.shell("Run it now", 1, f"execution={execution['executionArn']}\n")
+        self.assertTrue(text.endswith('{"Owner": "nightly"}'), text)
         self.shell("Uninstall")
         with self.assertRaisesRegex(ClientError, "does not exist"):
             self.cloud.client("cloudformation").describe_stacks(StackName="image-refresh")
+
+    def test_the_command_downloads_the_previous_version_of_the_list(self):
+        s3 = self.cloud.client("s3")
+        s3.put_bucket_versioning(Bucket="refresh", VersioningConfiguration={"Status": "Enabled"})
+        for body in (b"oldest", b"previous", b"newest"):
+            s3.put_object(Bucket="refresh", Key="list.yaml", Body=body)
+        self.shell("The list", 0, "bucket=refresh\n")
+        self.assertEqual((self.packages / "list.yaml").read_bytes(), b"previous")
 
     def test_the_installation_names_the_template_and_its_capability(self):
         text = commands("refresh.md", "Install")

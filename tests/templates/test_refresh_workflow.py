@@ -7,6 +7,7 @@ import unittest
 from export import PARAMETERS
 from refresh import TOPIC, VARIANTS, definition, evaluate, nodes
 from template import PROVIDER, ROOT, Evaluation, load
+from test_commands import commands
 from test_names import SOURCE, first_column
 
 
@@ -137,6 +138,10 @@ class Retries(unittest.TestCase):
         repeated = {name for name, repetition in rows if repetition in ("yes", "after its reset")}
         self.assertEqual(repeated, self.retried())
         self.assertEqual({name for name, repetition in rows if repetition == "no"}, self.FINAL)
+
+    def test_the_documented_retriers_are_those_of_the_workflow(self):
+        text = commands("direct.md", "Errors", language="json")
+        self.assertEqual(json.loads(f"{{{text}}}")["Retry"], copy_retriers())
 
     def test_no_retrier_has_a_wildcard_and_throttling_has_full_jitter(self):
         for retrier in copy_retriers():

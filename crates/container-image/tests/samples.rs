@@ -165,6 +165,7 @@ async fn the_list_of_a_refresh_stack_selects_tags() {
         "public.ecr.aws/docker/library/python:3.11.4",
         "public.ecr.aws/docker/library/python:3.12.9",
         "public.ecr.aws/docker/library/python:3.13.1",
+        "public.ecr.aws/docker/library/python:3.13",
         "public.ecr.aws/docker/library/python:3.13.2",
         "public.ecr.aws/docker/library/python:3.14.0",
         "ghcr.io/acme/app:release-1.0-slim",

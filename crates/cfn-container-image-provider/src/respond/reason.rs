@@ -93,7 +93,8 @@ fn parts(failure: &Failure, more_time: MoreTime) -> ReasonParts {
                 digest.short()
             ),
             subject: image.clone(),
-            hint: "Set Tag to another one, or Shared to true in the direct event.".into(),
+            hint: "Use another tag, or set shared: true in the list, or Shared: true in the direct event."
+                .into(),
         },
         Failure::AgeUnknown { state: StateUse::Off } => with(
             "MinAge needs the state table, and the provider's parameter StateTable is none.".into(),
