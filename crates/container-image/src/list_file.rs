@@ -10,6 +10,14 @@ use crate::{display, input_file};
 /// Standard input as an argument.
 pub(crate) const STDIN: &str = "-";
 
+/// File name endings of lists. An argument with one of them is never a reference.
+const LIST_ENDINGS: [&str; 6] = [".txt", ".yaml", ".yml", ".json", ".list", ".lst"];
+
+/// Returns true if an argument is the path of a list, even if the file does not exist.
+pub(crate) fn has_list_ending(argument: &str) -> bool {
+    LIST_ENDINGS.iter().any(|ending| argument.ends_with(ending))
+}
+
 /// Reads a list. Returns its name in messages, and its entries.
 ///
 /// # Errors
@@ -27,6 +35,9 @@ pub(crate) fn content(argument: &str) -> Result<(String, Vec<u8>), Vec<String>> 
     if argument == STDIN {
         return read_stdin().map(|content| ("standard input".to_owned(), content));
     }
+    if argument.is_empty() {
+        return Err(vec!["the path of a list is empty. Correct the path.".into()]);
+    }
     let path = Path::new(argument);
     let name = display::path(path);
     if !path.exists() || path.is_dir() {
@@ -40,6 +51,15 @@ pub(crate) fn content(argument: &str) -> Result<(String, Vec<u8>), Vec<String>> 
         false => vec![format!("the list {name} is not a regular file. Pass - and use standard input.")],
     })?;
     Ok((name, content))
+}
+
+/// Returns the error line for a list without an image.
+pub(crate) fn no_image(argument: &str) -> String {
+    let subject = match argument {
+        STDIN => "standard input".to_owned(),
+        path => format!("the list {}", display::path(Path::new(path))),
+    };
+    format!("{subject} contains no image. Add a reference.")
 }
 
 /// Parses a list.

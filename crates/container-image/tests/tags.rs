@@ -28,6 +28,11 @@ async fn prints_the_selected_tags_newest_first_without_a_pull() {
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("3.11.2\n", ""));
     let none = sandbox.run("tags python --semver ^9").await;
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none:?}");
+    let note = "note: 0 of 8 tags of docker.io/library/python selected; --all prints the reasons.\n";
+    assert_eq!(none.stderr, note);
+    let expression = sandbox.run("tags python --exclude .*rc.* --newest 1").await;
+    assert_eq!((expression.code, expression.stdout.as_str()), (Some(0), "3.11.2\n"), "{expression:?}");
+    assert!(expression.stderr.ends_with("note: exclude .*rc.* matches no tag; only * is a wildcard.\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +136,7 @@ ghcr.io/acme/app:edge
 ";
     assert_eq!(output.stdout, expected);
     let notes = "\
+note: 1 entry of images.yaml has no rules and was omitted.
 note: images.yaml:2: 2 of 8 tags of docker.io/library/python selected.
 note: images.yaml:6: 1 of 8 tags of docker.io/library/python selected.
 note: images.yaml:4: 2 of 3 tags of ghcr.io/acme/app selected.
@@ -175,6 +181,13 @@ async fn a_failed_repository_of_a_list_does_not_end_the_others() {
         failures[0],
         "error: images.yaml:3: Tag docker.io/library/python:4 was not found. Correct or remove the exact tag 4."
     );
+    sandbox.write("none.yaml", "images:\n- {source: python, tags: {semver: ^9}}\n");
+    for (options, advice) in [("", "--all prints the reasons."), (" --all", "Correct the rules.")] {
+        let output = sandbox.run(&format!("tags --rules none.yaml --quiet{options}")).await;
+        let line =
+            format!("error: none.yaml:2: the rules select no tag of docker.io/library/python. {advice}\n");
+        assert_eq!((output.code, output.stderr), (Some(1), line));
+    }
     let line = "error: images.yaml:2: The tags of ghcr.io/acme/gone could not be read: ghcr.io returned 401 ";
     assert!(failures[1].starts_with(line) && failures[1].contains(" Check the list ("), "{failures:?}");
 }
@@ -195,6 +208,7 @@ async fn rules_of_a_list_replace_those_of_options() {
             "tags nginx --rules images.yaml",
             "images.yaml has no tag rules for docker.io/library/nginx. Correct REPOSITORY or the list.",
         ),
+        ("tags images.yaml", "images.yaml is a file. Pass --rules images.yaml."),
         ("tags --rules plain.txt", "plain.txt has no tag rules. Add rules in the key tags of an image."),
         ("tags --rules gone.yaml", "the list gone.yaml was not found. Correct the path."),
         ("tags --rules bad.yaml", "bad.yaml:2: images[0].tags.newest: \"x\" is not a number from 1."),

@@ -293,7 +293,8 @@ async fn sandbox_with_refresh_stack(counts: usize) -> Sandbox {
     let template = Template::new()
         .output("StateMachineArn", workflows.create("Refresh-1"))
         .output("BucketName", BUCKET)
-        .output("ListObject", format!("s3://{BUCKET}/list.yaml"));
+        .output("ListObject", format!("s3://{BUCKET}/list.yaml"))
+        .parameter("RepositoryPrefix", "mirror");
     sandbox.emulator.cloudformation().import_stack("image-refresh", "eu-west-1", &template, &[]);
     let report = include_str!("fixtures/session/refresh.json");
     workflows.script(Script {

@@ -22,6 +22,7 @@
 //! | [`functions`] | Lambda's `Invoke`, for a copy that continues in another invocation |
 //! | [`objects`] | objects in S3 |
 //! | [`deletion`] | deletion of tags and images |
+//! | [`listed_image`] | images of a refresh stack's list, with their destinations |
 //! | [`executions`] | executions of Step Functions |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
 //! | [`timestamp`] | times as text |
@@ -47,6 +48,7 @@ mod functions;
 mod image_details;
 mod images;
 mod lifecycle_preview;
+mod listed_image;
 mod manifest_check;
 mod mutability;
 mod objects;
@@ -92,6 +94,7 @@ pub use executions::{Execution, ExecutionStatus, Executions, ItemCounts};
 pub use functions::{Functions, InvokeError};
 pub use image_details::ImageDetails;
 pub use lifecycle_preview::{LifecycleAction, SelectedImage};
+pub use listed_image::ListedImage;
 pub use objects::{InvalidObjectLocation, ObjectError, ObjectErrorKind, ObjectLocation, Objects};
 pub use partition::Partition;
 pub use properties::{InvalidProperty, Properties, display_value, fingerprint, parse_bool, platform_names};

@@ -37,7 +37,8 @@ async fn the_function_reads_its_list_and_writes_its_report() {
     let template = Template::new()
         .output("StateMachineArn", workflows.create("Refresh-1"))
         .output("BucketName", BUCKET)
-        .output("ListObject", format!("s3://{BUCKET}/list.yaml"));
+        .output("ListObject", format!("s3://{BUCKET}/list.yaml"))
+        .parameter("RepositoryPrefix", "mirror");
     account.world.emulator.cloudformation().import_stack("image-refresh", "eu-west-1", &template, &[]);
 
     let list = "images:\n  - source: python\n    platform: all\n    tags: ['3.12', '3.13', '3.14']\n";

@@ -1,15 +1,16 @@
 //! From a list to direct events.
 
 use bytes::Bytes;
-use image_copy::list::{MAX_ENTRIES, MAX_LIST_BYTES};
+use image_copy::list::{ListError, MAX_ENTRIES, MAX_LIST_BYTES};
+use image_copy_aws::ListedImage;
 use serde_json::{Value, json};
 
 use super::failures::FailedImage;
 use super::items::{copy_event, delete_event, interleave};
 use super::objects::RunObjects;
 use super::selection::SelectedImage;
-use super::{RefreshContext, images, prune, selection};
-use crate::failure::{Failure, ObjectAccess};
+use super::{RefreshContext, prune, selection};
+use crate::failure::{Failure, ObjectAccess, RefreshFailure};
 use crate::input::refresh::{ExpandEvent, ListSource};
 use crate::logging::refresh::RefreshCounts;
 
@@ -22,7 +23,8 @@ pub(super) async fn run(
     let settings = clients.settings.copy.as_ref().map_err(|error| Failure::Setting(error.clone()))?;
     let objects = context.objects();
     let (name, content) = read_list(&event.list, &objects).await?;
-    let listed = images::read(name, &content, &event.prefix, clients.state_table.is_some())?;
+    let listed = ListedImage::read_list(name, &content, &event.prefix, clients.state_table.is_some())
+        .map_err(invalid_list)?;
     let selected = selection::select(listed, &settings.allowed_sources, clients, &context.deadlines).await?;
     let pruning = prune::find(&selected, &event.owner, context).await?;
     let mut failures = Vec::new();
@@ -35,16 +37,16 @@ pub(super) async fn run(
     }
     let failed = pruning.failures.iter();
     failures.extend(failed.map(|(image, failure)| FailedImage::new(image, failure, context)));
-    let (mut images, conflicts) = images::without_duplicates(all);
+    let (mut images, conflicts) = ListedImage::without_duplicates(all);
     for (image, problem) in conflicts {
-        let failure = images::invalid_list(vec![images::error(name, image.entry.line, problem)]);
+        let failure = invalid_list(vec![error(name, image.entry.line, problem)]);
         failures.push(FailedImage::new(&image, &failure, context));
     }
     if images.len() > MAX_ENTRIES {
         let count = images.len();
         let problem =
             format!("the list selects {count} images, more than {MAX_ENTRIES}. Add newest to its rules.");
-        return Err(images::invalid_list(vec![images::error(name, 1, problem)]));
+        return Err(invalid_list(vec![error(name, 1, problem)]));
     }
     interleave(&mut images);
     let copies = images.iter().map(|image| copy_event(image, &event.owner));
@@ -66,6 +68,15 @@ pub(super) async fn run(
         "FailuresObject": event.failures,
     });
     Ok((result, counts))
+}
+
+fn invalid_list(errors: Vec<ListError>) -> Failure {
+    Failure::Refresh(Box::new(RefreshFailure::InvalidList(errors)))
+}
+
+/// Returns an error in a line of a list.
+fn error(name: &str, line: usize, problem: String) -> ListError {
+    ListError { file: name.into(), line, problem }
 }
 
 /// Returns the list with its name in messages.

@@ -1,10 +1,10 @@
 //! Images that failed, as in `failures.json` and the report of a run.
 
 use image_copy::text::SanitizedText;
+use image_copy_aws::ListedImage;
 use serde::{Deserialize, Serialize};
 
 use super::RefreshContext;
-use super::images::ListedImage;
 use crate::failure::Failure;
 use crate::respond::function_error::error_type;
 

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use image_copy::copy::PlatformSelection;
 use image_copy::list::format_age;
 use image_copy::oci::{Reference, Registry, Tag};
-use image_copy_aws::{Owner, RepositoryArn};
+use image_copy_aws::{ListedImage, Owner, RepositoryArn};
 use serde_json::{Value, json};
-
-use super::images::ListedImage;
 
 /// A tag that is deleted, because the list no longer selects it.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,12 +87,11 @@ pub(super) fn interleave(images: &mut [ListedImage]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refresh::images;
 
     const PREFIX: &str = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/mirror";
 
     fn images(list: &str) -> Vec<ListedImage> {
-        images::read("list", list.as_bytes(), &PREFIX.parse().unwrap(), true).unwrap()
+        ListedImage::read_list("list", list.as_bytes(), &PREFIX.parse().unwrap(), true).unwrap()
     }
 
     #[test]

@@ -81,11 +81,12 @@ fn section(title: &str, lines: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn line(image: &ImageResult) -> String {
-    let ImageResult { image_reference, digest, previous_digest, waits_until, message, .. } = image;
+    let ImageResult { image_reference, digest, previous_digest, source_digest, waits_until, message, .. } =
+        image;
     match image.change {
         Change::Moved => format!("{image_reference}: {} -> {}", short(previous_digest), short(digest)),
         Change::New => format!("{image_reference}: {}", short(digest)),
-        Change::Waiting => format!("{image_reference} until {waits_until}"),
+        Change::Waiting => format!("{image_reference}: {} until {waits_until}", short(source_digest)),
         Change::Unchanged | Change::Deleted | Change::Kept => format!("{image_reference}: {message}"),
     }
 }
@@ -120,6 +121,7 @@ mod tests {
     fn a_text_lists_failures_and_changes() {
         let location: ObjectLocation = "s3://runs/a/report.json".parse().unwrap();
         let mut waiting = copied("w:1", "waiting");
+        waiting["SourceDigest"] = json!(format!("sha256:{}", "c".repeat(64)));
         waiting["WaitsUntil"] = json!("2026-11-23T03:00:00Z");
         let kept = json!({"ImageReference": "r/k:1", "Change": "kept", "Message": "Another owner needs it."});
         let images =
@@ -145,7 +147,7 @@ Kept:
 - r/k:1: Another owner needs it.
 
 Waiting:
-- r/w:1 until 2026-11-23T03:00:00Z
+- r/w:1: sha256:cccccccccccc until 2026-11-23T03:00:00Z
 ";
         assert_eq!(text, expected);
     }

@@ -2,7 +2,6 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | images of the list | [`images`] |
 //! | tags that the rules select | [`selection`] |
 //! | tags that the list no longer selects | [`prune`] |
 //! | direct events, which the workflow sends back | [`items`] |
@@ -15,7 +14,6 @@
 
 mod expand;
 mod failures;
-mod images;
 mod items;
 mod message;
 mod objects;

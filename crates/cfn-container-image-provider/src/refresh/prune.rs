@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{self, Operation, Side};
 use image_copy::oci::{Reference, Repository, Tag};
-use image_copy_aws::{Owner, StateTable};
+use image_copy_aws::{ListedImage, Owner, StateTable};
 use tokio::time::timeout_at;
 
 use super::RefreshContext;
-use super::images::ListedImage;
 use super::items::Deletion;
 use super::selection::SelectedImage;
 use crate::failure::{Failure, RefreshFailure};

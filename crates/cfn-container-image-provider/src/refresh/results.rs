@@ -34,6 +34,9 @@ pub(super) struct ImageResult {
     pub(super) digest: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) previous_digest: String,
+    /// Digest at the source. If the image waits, this is the digest that waits, and `digest` is that of the tag.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) source_digest: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) waits_until: String,
     #[serde(default)]

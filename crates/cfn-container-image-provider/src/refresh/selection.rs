@@ -6,10 +6,9 @@ use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{self, Operation, Side};
 use image_copy::oci::{Repository, Tag};
 use image_copy::registry;
-use image_copy_aws::{AllowedSources, CredentialArn};
+use image_copy_aws::{AllowedSources, CredentialArn, ListedImage};
 use tokio::time::{Instant, timeout_at};
 
-use super::images::ListedImage;
 use crate::clients::Clients;
 use crate::deadline::Deadlines;
 use crate::failure::{Failure, RefreshFailure};

@@ -35,7 +35,7 @@ pub(crate) struct AwsArgs {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     profile: Option<String>,
 
-    /// AWS Region. Default: AWS_REGION, the profile's Region
+    /// AWS Region. Default: AWS_REGION, AWS_DEFAULT_REGION, the profile's Region
     #[arg(long, value_name = "REGION", value_parser = region)]
     region: Option<String>,
 

@@ -13,6 +13,9 @@ Examples:
   Replace the list of the stack, and start a run:
     container-image refresh --list images.yaml
 
+  Check a list as the stack does, and change nothing:
+    container-image refresh --list images.yaml --dry-run
+
   Refresh the images of a cluster:
     kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u |
       container-image refresh --list -
@@ -21,7 +24,8 @@ Examples:
     container-image refresh --stack refresh-base-images --no-wait
 
 The list has one of the formats of sync. It replaces the object in the output
-ListObject of the stack, which is read by every later run too.
+ListObject of the stack, which is read by every later run too. An invalid list
+is not uploaded. Tags and images are not read before the run.
 
 Ctrl-C ends the command, not the run.
 
@@ -43,6 +47,10 @@ pub(crate) struct RefreshArgs {
     /// Replace the list of the stack by this file before the run. `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) list: Option<String>,
+
+    /// Check the list with the prefix of the stack. Upload nothing, and start no run
+    #[arg(long, requires = "list", conflicts_with_all = ["json", "no_wait"])]
+    pub(crate) dry_run: bool,
 
     #[command(flatten)]
     pub(crate) aws: AwsArgs,

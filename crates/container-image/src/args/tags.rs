@@ -30,9 +30,10 @@ Examples:
 An exact tag is in. Another tag is in if it passes all other rules, unless there
 are only exact tags. Of a rule that is repeated, one value is enough.
 
-Rules about versions accept tags such as 3.13 and v3.13. Other text before or
-after the version must be --suffix, or the start or the end of --include.
-Pre-releases and dates are out, unless --semver names one.
+--semver, --suffix and --newest accept versions such as 3.13 and v3.13. Other
+text before or after the version must be --suffix, or the start or the end of
+--include. These rules exclude pre-releases and dates, unless --semver names
+one.
 
 Registries do not count the request as a pull.
 
@@ -125,7 +126,11 @@ impl TagRuleArgs {
 
 /// A repository, without a tag and a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RepositoryArg(pub(crate) Repository);
+pub(crate) struct RepositoryArg {
+    pub(crate) repository: Repository,
+    /// The argument.
+    pub(crate) text: String,
+}
 
 impl FromStr for RepositoryArg {
     type Err = String;
@@ -136,7 +141,7 @@ impl FromStr for RepositoryArg {
         if has_tag || reference.digest.is_some() {
             return Err("expected a repository without a tag and a digest".into());
         }
-        Ok(Self(reference.repository))
+        Ok(Self { repository: reference.repository, text: text.into() })
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_repository_has_no_tag() {
-        let name = |text: &str| text.parse::<RepositoryArg>().map(|argument| argument.0.to_string());
+        let name = |text: &str| text.parse::<RepositoryArg>().map(|argument| argument.repository.to_string());
         assert_eq!(name("python").as_deref(), Ok("docker.io/library/python"));
         assert_eq!(name("localhost:5000/app").as_deref(), Ok("localhost:5000/app"));
         for wrong in ["python:3", "localhost:5000/app:1", &format!("a/b@sha256:{}", "0".repeat(64))] {

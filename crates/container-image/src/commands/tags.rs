@@ -1,10 +1,11 @@
 //! `container-image tags`: the tags that rules select, of one repository or of the sources of a list.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use image_copy::list::{TagDecision, TagRules, newest_first};
+use image_copy::list::{TagDecision, TagPattern, TagRules, newest_first};
 use image_copy::oci::{Repository, Tag};
 use image_copy::registry::Error;
 use image_copy::text::escaped_json;
@@ -14,7 +15,7 @@ use crate::args::{TagsArgs, Verbosity};
 use crate::connection::Connection;
 use crate::signals::wait_for_signal;
 use crate::tag_lists::{self, TagLists};
-use crate::{list_file, report};
+use crate::{display, list_file, report};
 
 /// Maximum width of the column with tags. Longer tags, such as digests, move their reason to the right.
 const MAX_TAG_CHARS: usize = 36;
@@ -38,17 +39,22 @@ struct Decided {
     value: Value,
     /// The exact tag that does not exist.
     missing: Option<Tag>,
+    /// Patterns that match no tag, each with its rule.
+    unused: Vec<(&'static str, TagPattern)>,
     selected: usize,
     total: usize,
 }
 
 /// Lists the tags of repositories.
 pub(crate) async fn run(args: &TagsArgs, verbosity: Verbosity) -> ExitCode {
-    let selections = match selections(args) {
+    let (selections, note) = match selections(args) {
         Ok(selections) => selections,
         Err(lines) => return report::invalid(&lines),
     };
     let repositories = selections.iter().map(|selection| &selection.repository);
+    if verbosity != Verbosity::Quiet {
+        note.iter().for_each(|note| report::note(note));
+    }
     let connection = match Connection::open(&args.connection, repositories) {
         Ok(connection) => connection,
         Err(line) => return report::fail(&line),
@@ -62,18 +68,32 @@ pub(crate) async fn run(args: &TagsArgs, verbosity: Verbosity) -> ExitCode {
     print(args, verbosity, &selections, results)
 }
 
-/// Returns the rules of the arguments or of a list. Rules for the same repository follow each other.
+/// Returns the rules of the arguments or of a list, with a note about other entries. Rules for the same repository
+/// follow each other.
 ///
 /// # Errors
 /// One line for each error.
-fn selections(args: &TagsArgs) -> Result<Vec<Selection>, Vec<String>> {
-    let repository = args.repository.as_ref().map(|argument| &argument.0);
+fn selections(args: &TagsArgs) -> Result<(Vec<Selection>, Option<String>), Vec<String>> {
+    if let Some(argument) = &args.repository
+        && list_file::has_list_ending(&argument.text)
+        && Path::new(&argument.text).is_file()
+    {
+        let name = display::path(Path::new(&argument.text));
+        return Err(vec![format!("{name} is a file. Pass --rules {name}.")]);
+    }
+    let repository = args.repository.as_ref().map(|argument| &argument.repository);
     let Some(argument) = &args.list else {
         let rules = Arc::new(args.rules.rules());
         let selection = |name: &Repository| Selection { repository: name.clone(), rules, origin: None };
-        return Ok(repository.map(selection).into_iter().collect());
+        return Ok((repository.map(selection).into_iter().collect(), None));
     };
     let (list, entries) = list_file::read(argument)?;
+    let note = match entries.iter().filter(|entry| entry.rules.is_none()).count() {
+        _ if repository.is_some() => None,
+        0 => None,
+        1 => Some(format!("1 entry of {list} has no rules and was omitted")),
+        count => Some(format!("{count} entries of {list} have no rules and were omitted")),
+    };
     let entries = entries.into_iter().filter_map(|entry| {
         let origin = Some((list.clone(), entry.line));
         Some(Selection { repository: entry.source.repository, rules: entry.rules?, origin })
@@ -82,7 +102,7 @@ fn selections(args: &TagsArgs) -> Result<Vec<Selection>, Vec<String>> {
         entries.filter(|entry| repository.is_none_or(|name| *name == entry.repository)).collect();
     selections.sort_by(|one, other| one.repository.cmp(&other.repository));
     match repository {
-        _ if !selections.is_empty() => Ok(selections),
+        _ if !selections.is_empty() => Ok((selections, note)),
         Some(name) => {
             Err(vec![format!("{list} has no tag rules for {name}. Correct REPOSITORY or the list.")])
         }
@@ -130,9 +150,19 @@ impl Selection {
             text,
             value: if args.json { self.value(tags, &decisions) } else { Value::Null },
             missing: self.rules.exact.iter().find(|exact| !tags.contains(exact)).cloned(),
+            unused: self.unused(tags),
             selected: decisions.iter().filter(|decision| decision.is_in()).count(),
             total: tags.len(),
         }
+    }
+
+    fn unused(&self, tags: &[Tag]) -> Vec<(&'static str, TagPattern)> {
+        let TagRules { include, exclude, .. } = &*self.rules;
+        let include = include.iter().map(|pattern| ("include", pattern));
+        let patterns = include.chain(exclude.iter().map(|pattern| ("exclude", pattern)));
+        let is_unused = |pattern: &TagPattern| !tags.iter().any(|tag| pattern.matches(tag.as_str()));
+        let unused = patterns.filter(|(_, pattern)| is_unused(pattern));
+        unused.map(|(rule, pattern)| (rule, pattern.clone())).collect()
     }
 
     /// Returns the place in a list with a colon and a space, or an empty text.
@@ -205,12 +235,24 @@ fn print(
     for (selection, result) in selections.iter().zip(results) {
         let (place, repository) = (selection.place(), &selection.repository);
         match result {
-            Ok(Decided { selected, total, missing, .. }) => {
+            Ok(Decided { selected, total, missing, unused, .. }) => {
                 if verbosity != Verbosity::Quiet {
+                    let is_unexplained = selected == 0 && args.list.is_none() && !args.all && !args.json;
+                    let reasons = if is_unexplained { "; --all prints the reasons" } else { "" };
                     let plural = if total == 1 { "" } else { "s" };
                     report::note(&format!(
-                        "{place}{selected} of {total} tag{plural} of {repository} selected"
+                        "{place}{selected} of {total} tag{plural} of {repository} selected{reasons}"
                     ));
+                    for (rule, pattern) in unused {
+                        let wildcard = if pattern.is_expression() { "" } else { "; only * is a wildcard" };
+                        report::note(&format!("{place}{rule} {pattern} matches no tag{wildcard}"));
+                    }
+                }
+                // The refresh stack and sync reject these rules too.
+                if selected == 0 && missing.is_none() && args.list.is_some() {
+                    let has_reasons = args.all || args.json;
+                    let advice = if has_reasons { "Correct the rules." } else { "--all prints the reasons." };
+                    code = report::fail(&format!("{place}the rules select no tag of {repository}. {advice}"));
                 }
                 if let Some(missing) = missing {
                     let name = repository.with_tag(missing.clone());

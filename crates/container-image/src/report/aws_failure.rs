@@ -69,14 +69,21 @@ pub(crate) fn no_report(location: &ObjectLocation, error: &ObjectError, options:
     }
 }
 
-/// Returns the error line for an execution that was not started.
-pub(crate) fn not_started(state_machine: &str, cause: Error, options: &ConnectionArgs) -> String {
+/// Returns the error line for an execution that was not started. `is_uploaded` is true after the upload of a list.
+pub(crate) fn not_started(
+    state_machine: &str,
+    is_uploaded: bool,
+    cause: Error,
+    options: &ConnectionArgs,
+) -> String {
     let advice = match cause.has_code("StateMachineDoesNotExist") {
-        true => "Update the refresh stack, which creates it again.".into(),
+        // CloudFormation does not detect the deletion of a resource outside of it.
+        true => "Delete the refresh stack, and deploy it again.".into(),
         false => aws_advice(&cause, options),
     };
     let state_machine = SanitizedText::from(state_machine);
-    line(&format!("{state_machine} could not be started: {cause}"), &advice)
+    let next = if is_uploaded { "; the next scheduled run uses the new list" } else { "" };
+    line(&format!("{state_machine} could not be started: {cause}{next}"), &advice)
 }
 
 /// Returns the error line for an execution whose state cannot be read.

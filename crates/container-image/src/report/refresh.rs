@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::terminal_line::for_stdout;
-use super::{MAX_LINE_CHARS, byte_size, fail, print, shortened};
+use super::{MAX_LINE_CHARS, byte_size, fail, print, print_message, shortened};
 use crate::args::Verbosity;
 use crate::commands::refresh::Run;
 
@@ -60,6 +60,8 @@ struct Image {
     change: String,
     digest: Option<String>,
     previous_digest: Option<String>,
+    /// Digest that waits. `digest` is that of the tag.
+    source_digest: Option<String>,
     waits_until: Option<String>,
     bytes_copied: Option<u64>,
     message: Option<String>,
@@ -86,7 +88,11 @@ impl RefreshReport {
         }
         let failures = self.content.failures.iter().map(failure_text);
         if verbosity == Verbosity::Quiet {
-            failures.for_each(|line| _ = fail(&line));
+            // The stack tolerates the failures of a successful run.
+            failures.for_each(|line| match code {
+                0 => print_message(&format!("warning: {line}")),
+                _ => _ = fail(&line),
+            });
             return ExitCode::SUCCESS;
         }
         let images = self.content.images.iter().filter_map(|image| line(image, verbosity));
@@ -94,7 +100,7 @@ impl RefreshReport {
         let summary = [
             self.content.summary.text(),
             format!("report: {}", SanitizedText::from(location.to_string())),
-            format!("exit code {code}: {}", self.content.summary.code_meaning(code)),
+            format!("exit code {code}: {}", self.content.code_meaning(code)),
         ];
         let lines: Vec<String> =
             images.chain(failures).chain(summary).map(|line| for_stdout(&line)).collect();
@@ -116,15 +122,29 @@ impl Summary {
             byte_size(*bytes_copied)
         )
     }
+}
 
+impl Content {
     fn code_meaning(&self, code: u8) -> String {
-        match (code, self.failed) {
-            (0, 0) => "all images are up to date".into(),
+        match (code, self.summary.failed) {
+            (0, 0) => self.end_of_wait().unwrap_or_else(|| "all images are up to date".into()),
             (0, failed) => format!("{} failed, as many as the stack tolerates", image_count(failed)),
             // The error line has the reason.
             (_, 0) => "the execution failed".into(),
             (_, failed) => format!("{} failed", image_count(failed)),
         }
+    }
+
+    /// Returns the number of waiting images and the first end of a wait. `None` if no image waits.
+    fn end_of_wait(&self) -> Option<String> {
+        let waiting = self.images.iter().filter(|image| image.change == "waiting");
+        // Times of the same format and time zone are in the order of their texts.
+        let until = waiting.filter_map(|image| image.waits_until.as_deref()).min()?;
+        let until = SanitizedText::from(until);
+        Some(match self.summary.waiting {
+            1 => format!("1 image waits until {until}"),
+            count => format!("{count} images wait, the first until {until}"),
+        })
     }
 }
 
@@ -143,7 +163,7 @@ fn line(image: &Image, verbosity: Verbosity) -> Option<String> {
         "moved" => format!("~ {name} {digest} (was {}){copied}", short(image.previous_digest.as_deref())),
         "waiting" => {
             let until = SanitizedText::from(image.waits_until.as_deref().unwrap_or_default());
-            format!(". {name} {digest} waits until {until}")
+            format!(". {name} {} waits until {until}", short(image.source_digest.as_deref()))
         }
         "deleted" => {
             let reference = SanitizedText::from(image.image_reference.as_deref().unwrap_or_default());
@@ -207,6 +227,19 @@ pub(crate) fn missing_output(stack: &str, region: &str, output: &str) -> String 
     format!(
         "stack {stack} in {region} has no valid output {output}. Pass the name of the refresh stack with --stack."
     )
+}
+
+/// Returns the line for a list without errors.
+pub(crate) fn valid_list(name: &str, entries: usize, stack: &str) -> String {
+    let stack = SanitizedText::from(stack);
+    let entries = if entries == 1 { "1 entry".into() } else { format!("{entries} entries") };
+    for_stdout(&format!("{name} is valid for stack {stack}: {entries}"))
+}
+
+/// Returns the error line for a stack without a parameter of refresh stacks.
+pub(crate) fn missing_parameter(stack: &str, region: &str, parameter: &str) -> String {
+    let stack = SanitizedText::from(stack);
+    format!("stack {stack} in {region} has no valid parameter {parameter}. Update the refresh stack.")
 }
 
 /// Returns the error line for `--list` with a stack whose parameter contains the list.

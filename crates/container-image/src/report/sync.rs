@@ -47,6 +47,8 @@ pub(crate) struct SyncReport<'a> {
 pub(crate) struct SyncSummary {
     pub(crate) elapsed: Duration,
     pub(crate) code: u8,
+    /// Number of entries whose rules select nothing.
+    pub(crate) without_images: usize,
     /// Created repositories. In a dry run, those that the copies would create.
     pub(crate) repositories: Vec<CreatedRepository>,
 }
@@ -178,15 +180,19 @@ impl<'a> SyncReport<'a> {
             "{images}: {new} new, {moved} moved, {unchanged} unchanged, {failed} failed{skipped}{bytes}\n{}exit code {}: {}",
             limit.unwrap_or_default(),
             summary.code,
-            self.code_meaning(summary.code)
+            self.code_meaning(summary)
         )
     }
 
-    fn code_meaning(&self, code: u8) -> String {
-        match (code, self.mode) {
+    fn code_meaning(&self, summary: &SyncSummary) -> String {
+        match (summary.code, self.mode) {
             (0, Mode::Copy) => "all images are up to date".into(),
             (0, Mode::DryRun) => "all images can be copied; nothing was written".into(),
             (0, Mode::Check) => "all images are up to date; nothing was written".into(),
+            (1, _) if self.totals.failed == 0 && summary.without_images > 0 => match summary.without_images {
+                1 => "the rules of 1 entry select no tag".into(),
+                count => format!("the rules of {count} entries select no tag"),
+            },
             (1, _) if self.totals.failed == 0 => "the report was not written".into(),
             (1, _) => format!("{} failed", image_count(self.totals.failed)),
             (3, _) => format!(

@@ -10,6 +10,7 @@ use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use super::{exit_code_of, fail};
 use crate::args::Args;
+use crate::list_file;
 
 /// Name of the program.
 const NAME: &str = "container-image";
@@ -32,7 +33,8 @@ pub(crate) fn invalid(lines: &[String]) -> ExitCode {
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let command = env::args().nth(1).unwrap_or_default();
-        fail(&one_line(&message_without_credentials(error), &command));
+        let line = one_line(&message_without_credentials(error), &command);
+        fail(&with_list_tip(line, &command, error));
         return ExitCode::from(INVALID_USAGE);
     }
     let printed = error.print().and_then(|()| io::stdout().flush());
@@ -58,6 +60,18 @@ fn start_of(argument: &str) -> String {
     match argument.char_indices().nth(QUOTE_CHARS) {
         Some((end, _)) => format!("{}…", &argument[..end]),
         None => argument.to_owned(),
+    }
+}
+
+/// Adds a tip to the message about a list without `--list`.
+fn with_list_tip(line: String, command: &str, error: &clap::Error) -> String {
+    let is_list = |argument: &ContextValue| matches!(argument, ContextValue::String(argument) if list_file::has_list_ending(argument));
+    match error.get(ContextKind::InvalidArg).filter(|argument| is_list(argument)) {
+        Some(argument) if command == "refresh" => {
+            let argument = SanitizedText::from(start_of(&argument.to_string()));
+            line.replacen(" Run ", &format!(" Tip: pass --list {argument}. Run "), 1)
+        }
+        _ => line,
     }
 }
 

@@ -164,8 +164,8 @@ async fn two_sources_of_one_destination_are_an_error_before_any_request() {
     assert_eq!(output.code, Some(2), "{output:?}");
     assert_eq!(
         output.stderr.replace(&sandbox.host, "MIRROR"),
-        "error: docker.io/library/nginx:1 (a.txt:1) and quay.io/acme/nginx:1 (a.txt:3) have the same destination MIRROR/nginx:1. Rename one with --alias in the list, or remove it.\n\
-         error: docker.io/library/nginx:1 (a.txt:1) and docker.io/library/nginx:1 (b.yaml:3) have different platforms for MIRROR/nginx:1. Rename one with --alias in the list, or remove it.\n"
+        "error: docker.io/library/nginx:1 (a.txt:1) and quay.io/acme/nginx:1 (a.txt:3) have the same destination MIRROR/nginx:1. Remove one, or change its repository (--alias in a plain list).\n\
+         error: docker.io/library/nginx:1 (a.txt:1) and docker.io/library/nginx:1 (b.yaml:3) have different platforms for MIRROR/nginx:1. Remove one, or change its repository (--alias in a plain list).\n"
     );
     assert_eq!(sandbox.emulator.log().entries().len(), 0);
 }
@@ -177,6 +177,7 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
     sandbox.write("regsync.yaml", "sync:\n- {source: 'a:1', target: 'other.example/a:1', type: image}\n");
     sandbox.write("empty.txt", "# nothing\n");
     sandbox.write("good.txt", "nginx\nredis\n");
+    sandbox.write("folder/images.txt", "nginx\n");
     for (arguments, expected) in [
         ("bad.txt --to MIRROR", "bad.txt:2: \"Nginx\" is not a repository name"),
         ("missing.txt --to MIRROR", "the list missing.txt was not found. Correct the path."),
@@ -205,8 +206,9 @@ async fn invalid_arguments_and_lists_are_usage_errors() {
             "the report . cannot be written: it is not a regular file. Correct --report",
         ),
         ("regsync.yaml --to MIRROR", "regsync.yaml:2: the destination other.example/a is not below MIRROR."),
-        ("empty.txt --to MIRROR", "the lists contain no image."),
-        ("- --to MIRROR", "the lists contain no image."),
+        ("empty.txt --to MIRROR", "the list empty.txt contains no image. Add a reference.\n"),
+        ("- --to MIRROR", "standard input contains no image. Add a reference.\n"),
+        ("folder --to MIRROR", "folder is a folder. Pass a list, or add the tag of an image.\n"),
         ("nginx --to MIRROR --check --dry-run", "the argument '--check' cannot be used with '--dry-run'"),
     ] {
         let output = sandbox.run(&format!("sync {arguments}")).await;

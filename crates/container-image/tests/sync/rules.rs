@@ -114,23 +114,29 @@ async fn an_exact_tag_that_is_missing_is_a_failed_image() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_that_select_nothing_are_a_note_with_a_reason() {
+async fn rules_that_select_nothing_are_a_failure_with_a_reason() {
     let sandbox = Mirror::start().await;
     publish(&sandbox);
     sandbox.write(
         "images.yaml",
         "images:\n- {source: python, tags: {semver: ^4}}\n- {source: ghcr.io/acme/app, tags: {newest: 1}}\n",
     );
-    let output = sandbox.run("sync images.yaml --to MIRROR").await;
-    assert_eq!(output.code, Some(0), "{output:?}");
-    assert_eq!(
-        output.stderr,
-        "note: images.yaml:2: the rules select no tag of docker.io/library/python. For example, 3.13 is \
-         outside the range.\n"
-    );
-    assert!(output.stdout.contains("1 image: 1 new"), "{output:?}");
-    let quiet = sandbox.run("sync images.yaml --to MIRROR --quiet").await;
-    assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""), "{quiet:?}");
+    for option in ["--dry-run", "--check", "", "--quiet"] {
+        let output = sandbox.run(&format!("sync images.yaml --to MIRROR {option}")).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert_eq!(
+            output.stderr,
+            "error: images.yaml:2: the rules select no tag of docker.io/library/python. For example, 3.13 is \
+             outside the range. Correct the rules.\n"
+        );
+        if option != "--quiet" {
+            assert!(output.stdout.contains("1 image: 1 new"), "{output:?}");
+            assert!(
+                output.stdout.ends_with("exit code 1: the rules of 1 entry select no tag\n"),
+                "{output:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,13 @@ fn parse_yaml(text: &str, output: &mut Output) {
             let problem = "images and sync are different formats. Keep one of these keys.";
             output.error(tree.line(sync), problem.into());
         }
+        (None, None) if tree.get(root, "images").is_some() => {
+            let problem = "images has no items. Add a reference, such as - nginx:1.27.";
+            output.error(tree.line(root), problem.into());
+        }
+        (None, None) if tree.get(root, "image").is_some() => {
+            output.error(tree.line(root), "image is not a key of a list. Rename it to images.".into());
+        }
         (None, None) => {
             let problem = "the list has no images. Add the key images, or convert the file of another tool with \
                            container-image import.";

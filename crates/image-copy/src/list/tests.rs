@@ -150,6 +150,8 @@ fn yaml_reports_each_error_with_its_line_and_key() {
         ],
     );
     check_errors("images: nginx\n", &["list:1: images is not a list. Start each item with a dash."]);
+    check_errors("images:\n", &["list:1: images has no items. Add a reference, such as - nginx:1.27."]);
+    check_errors("image: [nginx]\n", &["list:1: image is not a key of a list. Rename it to images."]);
     check_errors("- nginx\n", &["list:1: the list has no key. Write images: above the references."]);
     check_errors(
         "docker.io:\n  images:\n    nginx: []\n",

@@ -48,10 +48,34 @@ pub(crate) async fn run(args: &RefreshArgs, verbosity: Verbosity) -> ExitCode {
         Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
+    if connection.configured_region().await.is_none() {
+        let line = "no AWS Region is configured. Pass the Region of the stack with --region.";
+        return report::invalid(&[line.to_owned()]);
+    }
     // One handler for the whole run, because a signal between two handlers would be lost.
     let mut signal = pin!(wait_for_signal());
+    let stack = async {
+        let clients = connection.aws_clients().await;
+        RefreshStack::read(&clients.stacks(), &args.stack, &options).await
+    };
+    let stack = tokio::select! {
+        stack = stack => stack,
+        signal = &mut signal => return report::interrupted(signal, "nothing was changed"),
+    };
+    let stack = match stack {
+        Ok(stack) => stack,
+        Err(line) => return report::fail(&line),
+    };
+    if let Some(list) = &list {
+        if let Err(lines) = list.check(&stack.prefix) {
+            return report::invalid(&lines);
+        }
+        if args.dry_run {
+            return report::print(&printing::valid_list(&list.name, list.entries, &args.stack), "");
+        }
+    }
     let started = tokio::select! {
-        started = start(args, list, &connection, &options, verbosity) => started,
+        started = start(args, stack, list, &connection, &options, verbosity) => started,
         signal = &mut signal => return report::interrupted(signal, "a run may have been started"),
     };
     let run = match started {
@@ -99,14 +123,14 @@ pub(crate) async fn run(args: &RefreshArgs, verbosity: Verbosity) -> ExitCode {
 /// Uploads the list, and starts an execution.
 async fn start(
     args: &RefreshArgs,
+    stack: RefreshStack,
     list: Option<List>,
     connection: &Connection,
     options: &ConnectionArgs,
     verbosity: Verbosity,
 ) -> Result<Run, String> {
-    let clients = connection.aws_clients().await;
-    let stack = RefreshStack::read(&clients.stacks(), &args.stack, options).await?;
     let objects = connection.objects().await;
+    let is_uploaded = list.is_some();
     if let Some(list) = list {
         let location = stack.list.as_ref().ok_or_else(|| printing::list_in_parameter(&args.stack))?;
         let uploaded = objects.put(location, list.content.into(), "text/plain; charset=utf-8").await;
@@ -115,10 +139,11 @@ async fn start(
             report::note(&format!("{} was uploaded to {location} (entries: {})", list.name, list.entries));
         }
     }
-    let executions = clients.executions();
+    let executions = connection.aws_clients().await.executions();
     let name = execution_name();
     let started = executions.start(&stack.state_machine, &name).await;
-    let arn = started.map_err(|cause| aws_failure::not_started(&stack.state_machine, cause, options))?;
+    let arn = started
+        .map_err(|cause| aws_failure::not_started(&stack.state_machine, is_uploaded, cause, options))?;
     if verbosity != Verbosity::Quiet && !args.no_wait {
         report::note(&format!("execution {name} was started"));
     }

@@ -10,13 +10,11 @@ use image_copy::registry;
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use crate::args::SyncArgs;
+use crate::display;
 use crate::list_file::{self, STDIN};
 
 /// Maximum length of a quoted argument in characters.
 const QUOTE_CHARS: usize = 100;
-
-/// File name endings of lists. An argument with one of them is never a reference.
-const LIST_ENDINGS: [&str; 6] = [".txt", ".yaml", ".yml", ".json", ".list", ".lst"];
 
 /// Lists whose rules have not selected images yet.
 pub(crate) struct Lists {
@@ -111,7 +109,7 @@ pub(crate) fn read(args: &SyncArgs) -> Result<Lists, Vec<String>> {
         return Err(errors);
     }
     if items.is_empty() {
-        return Err(vec!["the lists contain no image. Add a reference.".into()]);
+        return Err(args.images.iter().map(|argument| list_file::no_image(argument)).collect());
     }
     Ok(Lists { items, refresh_settings, credentials })
 }
@@ -166,8 +164,12 @@ fn read_argument(argument: &str) -> Result<(Option<String>, Vec<Entry>), Vec<Str
     let path = Path::new(argument);
     let is_file = argument == STDIN || path.exists() && !path.is_dir();
     let is_path = argument.starts_with(['.', '/']);
-    if is_file || is_path || LIST_ENDINGS.iter().any(|ending| argument.ends_with(ending)) {
+    if is_file || is_path || list_file::has_list_ending(argument) {
         return list_file::read(argument).map(|(name, entries)| (Some(name), entries));
+    }
+    if path.is_dir() {
+        let name = display::path(path);
+        return Err(vec![format!("{name} is a folder. Pass a list, or add the tag of an image.")]);
     }
     let source: Reference = argument.parse().map_err(|error| {
         let quoted = SanitizedText::quotable(&name_without_userinfo(argument), QUOTE_CHARS);
@@ -238,7 +240,7 @@ fn conflict(first: &Image, second: &Image) -> String {
         "the same destination"
     };
     format!(
-        "{} and {} have {problem} {}:{tag}. Rename one with --alias in the list, or remove it.",
+        "{} and {} have {problem} {}:{tag}. Remove one, or change its repository (--alias in a plain list).",
         named(first),
         named(second),
         second.request.destination

@@ -29,6 +29,7 @@ use copy::Copier;
 use images::Lists;
 use progress::SyncProgress;
 use report_file::{ReportFile, ReportKeys};
+use tags::Selected;
 
 pub(crate) use images::{Image, ListOptions, images_of_list};
 pub(crate) use result::{Change, ChangeKind, ImageResult, Totals};
@@ -50,18 +51,15 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         Ok(connection) => connection,
         Err(line) => return report::fail(&line),
     };
-    let mut notes = ignored_settings(&lists);
+    let notes = ignored_settings(&lists);
     let tag_lists = TagLists::new(&connection.client);
     let selected = tokio::select! {
         biased;
         signal = wait_for_signal() => return report::interrupted(signal, "nothing was changed"),
         selected = lists.select(&tag_lists, args.jobs.into()) => selected,
     };
-    let images = match selected {
-        Ok(selected) => {
-            notes.extend(selected.notes);
-            selected.images
-        }
+    let Selected { images, failures } = match selected {
+        Ok(selected) => selected,
         Err(lines) => return report::invalid(&lines),
     };
     let created = args.report.as_ref().map(|path| {
@@ -75,6 +73,7 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     if verbosity != Verbosity::Quiet {
         notes.iter().for_each(|note| report::note(note));
     }
+    failures.iter().for_each(|line| _ = report::fail(line));
     let started = Instant::now();
     let progress = Arc::new(SyncProgress::new(images.len()));
     let concurrent_blobs = ConcurrentBlobs::new(args.jobs.into());
@@ -101,13 +100,14 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     let totals = report.totals().clone();
     let code = match signal {
         Some(signal) => signal as u8,
-        None if totals.failed > 0 || !is_written => 1,
+        None if totals.failed > 0 || !failures.is_empty() || !is_written => 1,
         None if args.check && totals.differences() > 0 => DIFFERS,
         None => 0,
     };
     let is_printed = report.print_summary(&SyncSummary {
         elapsed: started.elapsed(),
         code,
+        without_images: failures.len(),
         repositories: copier.repositories(),
     });
     if let Some(signal) = signal {

@@ -13,8 +13,8 @@ use crate::tag_lists::TagLists;
 /// The images of lists, after all rules.
 pub(crate) struct Selected {
     pub(crate) images: Vec<Image>,
-    /// Rules that select nothing, without periods at the end.
-    pub(crate) notes: Vec<String>,
+    /// Error lines of rules that select nothing, which are probably wrong. The refresh stack rejects them too.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Lists {
@@ -25,21 +25,21 @@ impl Lists {
     /// One line for each error. Two images with the same destination are an error.
     pub(crate) async fn select(self, tags: &TagLists<'_>, jobs: usize) -> Result<Selected, Vec<String>> {
         let mut selections = select(&self.items, tags, jobs).await.map_err(|error| vec![error])?;
-        let (mut images, mut notes) = (Vec::new(), Vec::new());
+        let (mut images, mut failures) = (Vec::new(), Vec::new());
         for (at, item) in self.items.into_iter().enumerate() {
             match selections.remove(&at) {
                 None => images.push(item.image),
                 Some(Ok(selected)) => images.extend(selected),
-                Some(Err(note)) => notes.push(note),
+                Some(Err(failure)) => failures.push(failure),
             }
         }
         let mut errors = Vec::new();
         let images = without_duplicates(images, &mut errors);
-        if errors.is_empty() { Ok(Selected { images, notes }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Selected { images, failures }) } else { Err(errors) }
     }
 }
 
-/// Images that rules select, or a note if there is none.
+/// Images that rules select, or an error line if there is none.
 type Selection = Result<Vec<Image>, String>;
 
 /// Returns the selections of items with rules, by their positions.
@@ -102,9 +102,11 @@ fn nothing_selected(image: &Image, entry: &Entry, tags: &[Tag]) -> String {
     let is_other = |tag: &Tag| !TagVersion::parse(tag.as_str()).is_some_and(|version| version.is_release());
     let example = tags.iter().min_by(|a, b| is_other(a).cmp(&is_other(b)).then_with(|| newest_first(a, b)));
     let Some((rules, example)) = entry.rules.as_ref().zip(example) else {
-        return format!("{place}: {repository} has no tags");
+        return format!("{place}: {repository} has no tags. Correct the list.");
     };
     let decisions = rules.decide(std::slice::from_ref(example));
     let reason = decisions.first().map(ToString::to_string).unwrap_or_default();
-    format!("{place}: the rules select no tag of {repository}. For example, {example} {reason}")
+    format!(
+        "{place}: the rules select no tag of {repository}. For example, {example} {reason}. Correct the rules."
+    )
 }

@@ -1,7 +1,9 @@
 //! `container-image refresh` with scripted executions.
 #![cfg(unix)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod list;
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 
 const REGION: &str = "eu-west-1";
 const BUCKET: &str = "image-refresh-bucket-1a2b";
-const REPORT: &str = include_str!("fixtures/session/refresh.json");
+const REPORT: &str = include_str!("../fixtures/session/refresh.json");
 
 /// A deployed refresh stack.
 struct Stack {
@@ -37,7 +39,8 @@ impl Stack {
         let template = Template::new()
             .output("StateMachineArn", state_machine)
             .output("BucketName", BUCKET)
-            .output("ListObject", list);
+            .output("ListObject", list)
+            .parameter("RepositoryPrefix", "mirror");
         sandbox.emulator.cloudformation().import_stack("image-refresh", REGION, &template, &[]);
         Self { sandbox, workflows }
     }
@@ -136,8 +139,12 @@ async fn prints_the_document_or_only_failures() {
     stack.script(Script::default(), Some(REPORT));
     let output = stack.run("refresh --quiet").await;
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
-    assert!(output.stderr.starts_with("error: Image ghcr.io/acme/gone:1 was not found"), "{output:?}");
+    assert!(output.stderr.starts_with("warning: Image ghcr.io/acme/gone:1 was not found"), "{output:?}");
     assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
+    let complete = REPORT.replace("\"Failed\": 1", "\"Failed\": 0");
+    stack.script(Script::default(), Some(&complete));
+    let output = stack.run("refresh").await;
+    assert!(output.stdout.ends_with("exit code 0: 1 image waits until 2026-03-02T14:10:00Z\n"), "{output:?}");
     stack.script(Script::default(), Some(REPORT));
     let output = stack.run("refresh --verbose").await;
     assert!(output.stdout.contains("= docker.io/library/alpine:3 sha256:666666666666\n"), "{output:?}");
@@ -191,24 +198,35 @@ async fn reports_an_execution_that_failed_before_its_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rejects_an_invalid_list_and_sends_nothing() {
+async fn a_stack_has_a_region() {
     let stack = Stack::new().await;
-    stack.sandbox.write("typo.yaml", "images:\n  - source: Nginx:1.27\n  - origin: redis\n");
-    stack.sandbox.write("empty.yaml", "images: []\n");
-    let mark = stack.sandbox.emulator.log().mark();
-    let output = stack.run("refresh --list typo.yaml").await;
-    assert_eq!(output.code, Some(2), "{output:?}");
-    let lines: Vec<_> = output.stderr.lines().collect();
-    assert!(lines[0].starts_with("error: typo.yaml:2: ") && lines[1].starts_with("error: typo.yaml:3: "));
-    stack
-        .fails("refresh --list empty.yaml", 2, "the list empty.yaml contains no image. Add a reference.")
-        .await;
-    let line = "the list gone.yaml was not found. Correct the path.";
-    stack.fails("refresh --list gone.yaml", 2, line).await;
-    // Standard input is empty.
-    let line = "the list standard input contains no image. Add a reference.";
-    stack.fails("refresh --list -", 2, line).await;
-    assert!(stack.sandbox.emulator.log().since(mark).is_empty());
+    let mut command = stack.sandbox.command(&["refresh"]);
+    command.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
+    let output = command.output().await.unwrap();
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()),
+        (Some(2), "error: no AWS Region is configured. Pass the Region of the stack with --region.\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_start_after_the_upload_names_the_list() {
+    let stack = Stack::new().await;
+    stack.sandbox.write("images.txt", "nginx:1.27\n");
+    let arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:Gone";
+    let template = Template::new()
+        .output("StateMachineArn", arn)
+        .output("BucketName", BUCKET)
+        .output("ListObject", format!("s3://{BUCKET}/list.yaml"))
+        .parameter("RepositoryPrefix", "");
+    stack.sandbox.emulator.cloudformation().import_stack("old", REGION, &template, &[]);
+    for (option, next) in [("", ""), (" --list images.txt", "; the next scheduled run uses the new list")] {
+        let output = stack.run(&format!("refresh --stack old{option}")).await;
+        let line = output.stderr.lines().last().unwrap();
+        assert!(line.contains("states:StartExecution returned StateMachineDoesNotExist \""), "{output:?}");
+        let ending = format!("\"{next}. Delete the refresh stack, and deploy it again.");
+        assert!(line.ends_with(&ending), "{output:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
