@@ -118,7 +118,7 @@ impl ListedImage {
 
 fn resolve(entry: Entry, prefix: &Prefix, has_state: bool) -> Result<ListedImage, String> {
     let destination = entry.destination(Some(prefix));
-    let destination = destination.map_err(|problem| format!("{problem}. Change repository or Prefix."))?;
+    let destination = destination.map_err(|problem| format!("{problem}. Change repository in the list."))?;
     let arn = RepositoryArn::from_repository(&destination)
         .ok_or_else(|| format!("{destination} is not a repository of ECR. Change repository."))?;
     let credentials = match &entry.credentials {

@@ -34,7 +34,7 @@ const INVALID: [(&str, &str); 4] = [
     (
         "images:\n  - source: nginx:1\n    repository: registry.example/mirror/nginx\n",
         "list:2: the destination registry.example/mirror/nginx is not below \
-         123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror.",
+         123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror. Change repository in the list.",
     ),
     (
         "images:\n  - source: nginx:1\n    repository: 123456789012.dkr.ecr.eu-north-1.amazonaws.com/mirror/nginx\n",
