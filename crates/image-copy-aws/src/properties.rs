@@ -134,6 +134,7 @@ impl Properties {
             platforms: self.platforms.clone(),
             earlier_copies: Vec::new(),
             include_referrers: self.include_referrers,
+            customization: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! - [`text`]: sanitizes text from outside. [`yaml`]: parses YAML with the positions of its nodes.
 //! - [`oci`]: references, digests, platforms and manifests. No I/O.
+//! - [`customize`]: changes images by Dockerfile lines. No I/O.
 //! - [`http`]: sends one request, with retries and without redirects.
 //! - [`registry`]: client of one registry, by the OCI distribution specification.
 //! - [`copy`]: [`copy::read_current_state`] and [`copy::plan`] read both registries, [`copy::transfer`]
@@ -16,6 +17,7 @@
 #![deny(missing_docs)]
 
 pub mod copy;
+pub mod customize;
 pub mod http;
 pub mod list;
 pub mod oci;

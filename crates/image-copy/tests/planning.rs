@@ -134,6 +134,7 @@ fn with_earlier_copy(request: &Request, outcome: &Outcome) -> Request {
     let copy = EarlierCopy {
         source_digest: outcome.source_digest.clone(),
         requested: request.platforms.clone(),
+        customization: None,
         digest: outcome.digest.clone(),
         platforms: outcome.platforms.clone(),
     };

@@ -97,6 +97,7 @@ fn restore_request(request: &Request, record: &CopyRecord) -> Request {
     let earlier_copies = vec![EarlierCopy {
         source_digest: source_digest.clone(),
         requested: request.platforms.clone(),
+        customization: None,
         digest: record.digest.clone(),
         platforms: record.platforms.iter().filter_map(|name| name.parse().ok()).collect(),
     }];

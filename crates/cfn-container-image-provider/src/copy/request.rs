@@ -149,6 +149,7 @@ pub(crate) fn earlier_copies(item: Option<&TagState>, selection: &PlatformSelect
             Some(EarlierCopy {
                 source_digest: copy.source_digest.clone()?,
                 requested: selection.clone(),
+                customization: None,
                 digest: copy.digest.clone(),
                 platforms: platforms.unwrap_or_default(),
             })

@@ -91,6 +91,7 @@ fn problem_type(problem: Problem) -> &'static str {
         | Problem::NotStorable
         | Problem::ImageLimitExceeded
         | Problem::ForeignLayer => "Rejected",
+        Problem::NotCustomizable => "Invalid",
         Problem::Deadline => "Timeout",
     }
 }

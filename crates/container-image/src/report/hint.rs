@@ -97,6 +97,9 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, names: Names<'_>
         }
         Problem::NotStorable => "Choose another tag, or copy one --platform.".into(),
         Problem::ImageLimitExceeded => format!("Use the digest of one image in {source}."),
+        Problem::NotCustomizable => {
+            "Correct --customize, or select other platforms with --platform.".into()
+        }
         Problem::ForeignLayer => {
             "Exclude Windows with --platform, or choose a tag built since 2023.".into()
         }
@@ -265,6 +268,7 @@ pub(super) fn host_name(failure: &Failure) -> Option<&str> {
         | Failure::NotStorable { .. }
         | Failure::ImageLimitExceeded { .. }
         | Failure::ForeignLayer { .. }
+        | Failure::NotCustomizable { .. }
         | Failure::Deadline { .. } => None,
     }
 }

@@ -303,6 +303,7 @@ fn prints_the_outcome_in_one_line() {
         platforms: PlatformSelection::All,
         earlier_copies: Vec::new(),
         include_referrers: false,
+        customization: None,
     };
     let blobs = Progress {
         blobs: 5,

@@ -138,6 +138,7 @@ fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
         | Problem::NotStorable
         | Problem::ImageLimitExceeded
         | Problem::ForeignLayer
+        | Problem::NotCustomizable
         | Problem::Deadline => "Retry.".into(),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::customize::Customization;
 use crate::oci::{Digest, ParseError, Platform, Reference, Repository, Tag};
 
 /// Request to copy one image.
@@ -19,8 +20,11 @@ pub struct Request {
     /// Earlier copies that the destination can still have. The first with the same source digest and
     /// platforms is used.
     pub earlier_copies: Vec<EarlierCopy>,
-    /// Also copies the image's referrers, such as signatures, SBOMs and attestations.
+    /// Also copies the image's referrers, such as signatures, SBOMs and attestations. Ignored with a
+    /// customization, because they describe the source's image.
     pub include_referrers: bool,
+    /// Changes to each copied image.
+    pub customization: Option<Customization>,
 }
 
 /// An earlier copy. If the destination still has it, the source's manifests are not read: a copied image
@@ -31,10 +35,22 @@ pub struct EarlierCopy {
     pub source_digest: Digest,
     /// Requested platforms.
     pub requested: PlatformSelection,
+    /// Digest of the requested customization.
+    pub customization: Option<Digest>,
     /// Digest of the manifest that was pushed.
     pub digest: Digest,
     /// Platforms of the pushed manifest. Empty if they were not recorded.
     pub platforms: Vec<Platform>,
+}
+
+impl EarlierCopy {
+    /// Returns true if the copy was made by an equal request from the same source.
+    #[must_use]
+    pub fn matches(&self, source_digest: &Digest, request: &Request) -> bool {
+        self.source_digest == *source_digest
+            && self.requested == request.platforms
+            && self.customization.as_ref() == request.customization.as_ref().map(Customization::digest)
+    }
 }
 
 impl Request {

@@ -51,6 +51,7 @@ pub(crate) async fn copy(client: &Client, source: &str, destination: &str) -> Re
         platforms: PlatformSelection::All,
         earlier_copies: Vec::new(),
         include_referrers: source.tag.as_ref().is_some_and(|tag| tag.as_str() == "signed"),
+        customization: None,
         source,
     };
     let from = Source::from(client.repository(request.source.repository.clone(), None));

@@ -100,6 +100,7 @@ impl World {
             },
             earlier_copies: Vec::new(),
             include_referrers: false,
+            customization: None,
         }
     }
 

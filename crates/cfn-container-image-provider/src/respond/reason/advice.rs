@@ -121,6 +121,9 @@ pub(super) fn copy(failure: &copy::Failure, more_time: MoreTime) -> String {
         (Problem::ForeignLayer, Side::Source | Side::Destination) => {
             "Choose platforms without Windows in Platform, or a tag built since 2023 in ImageReference."
         }
+        (Problem::NotCustomizable, Side::Source | Side::Destination) => {
+            "Correct Customize, or choose other platforms in Platform."
+        }
         (Problem::Deadline, Side::Source | Side::Destination) => match more_time {
             MoreTime::FunctionTimeout => LONGER_FUNCTION_TIMEOUT,
             MoreTime::ServiceTimeout => LONGER_SERVICE_TIMEOUT,

@@ -202,6 +202,7 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
         platforms: entry.platforms.unwrap_or_else(|| options.platforms.clone()),
         earlier_copies: Vec::new(),
         include_referrers: options.include_referrers,
+        customization: None,
     };
     let origin = list.map(|list| (list.to_owned(), line));
     Ok(Image { request, origin, has_complete_destination, tags_error: None })

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::current_state::CurrentState;
+use super::customized::{ChangedImage, customize_images};
 use super::earlier_copy;
-use super::manifest_reader::{LocatedManifest, ManifestReader};
+use super::manifest_reader::{Descendants, LocatedManifest, ManifestReader};
 use super::missing_blobs::missing_blobs;
 use super::plan::{Plan, TargetImage, tag_change};
 use super::platforms::platforms_of;
@@ -18,6 +19,7 @@ use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Progress, TagChange};
 use crate::copy::request::{PlatformSelection, Request};
 use crate::copy::source::Source;
+use crate::customize::Customization;
 use crate::oci::{Digest, Manifest, Platform};
 
 /// Plans the copy. Does not read again the manifests in `state`.
@@ -47,10 +49,7 @@ async fn build_plan(
 ) -> Result<Plan, Error> {
     let ManifestReader { request, destination, .. } = reader;
     let source_digest = state.source_digest.clone();
-    let matching = request
-        .earlier_copies
-        .iter()
-        .find(|copy| copy.source_digest == source_digest && copy.requested == request.platforms);
+    let matching = request.earlier_copies.iter().find(|copy| copy.matches(&source_digest, request));
     if let Some(copy) = matching
         && let Some(existing) = earlier_copy::find_complete(reader, copy).await?
     {
@@ -60,14 +59,25 @@ async fn build_plan(
             [] => platforms_of(reader, &root, None, &descendants.read).await?,
             recorded => recorded.to_vec(),
         };
-        let target =
-            TargetImage { source_digest, root, descendants, platforms, source_platform_count: None, tag };
+        let target = TargetImage {
+            source_digest,
+            root,
+            descendants,
+            platforms,
+            source_platform_count: None,
+            tag,
+            customized: None,
+        };
         return Ok(target.into_plan(request, Vec::new(), existing.progress, elapsed()));
     }
     let top = reader.read_root(&source_digest).await?;
     let source_platform_count = platform_count(&top.manifest);
     let (root, platform) = select_root(reader, top).await?;
     let root = reader.with_sha256_digest(root).await?;
+    if let Some(customization) = &request.customization {
+        let base = SelectedImage { source_digest, root, platform, source_platform_count };
+        return plan_customized(reader, state, customization, base, &elapsed).await;
+    }
     let tag = check_tag(reader, state, &root.manifest.digest).await?;
     let descendants = reader.read_descendants(&root).await?;
     for found in descendants.read.iter().chain([&root]).filter(|found| !found.at_destination) {
@@ -76,7 +86,58 @@ async fn build_plan(
     let platforms = platforms_of(reader, &root, platform, &descendants.read).await?;
     let manifests = descendants.read.iter().chain([&root]);
     let (blobs, progress) = missing_blobs(request, destination, manifests).await?;
-    let target = TargetImage { source_digest, root, descendants, platforms, source_platform_count, tag };
+    let target = TargetImage {
+        source_digest,
+        root,
+        descendants,
+        platforms,
+        source_platform_count,
+        tag,
+        customized: None,
+    };
+    Ok(target.into_plan(request, blobs, progress, elapsed()))
+}
+
+/// The part of the source to copy.
+struct SelectedImage {
+    source_digest: Digest,
+    root: LocatedManifest,
+    /// Platform of the root, if an index states it.
+    platform: Option<Platform>,
+    source_platform_count: Option<usize>,
+}
+
+/// Plans the copy of a changed image. The tag is compared with the changed root.
+async fn plan_customized(
+    reader: &ManifestReader<'_>,
+    state: &CurrentState,
+    customization: &Customization,
+    base: SelectedImage,
+    elapsed: impl Fn() -> Duration,
+) -> Result<Plan, Error> {
+    let ManifestReader { request, destination, .. } = reader;
+    let SelectedImage { source_digest, root, platform, source_platform_count } = base;
+    // A destination with the base must not hide its children: each one is read and changed.
+    let root = LocatedManifest { at_destination: false, ..root };
+    let descendants = reader.read_descendants(&root).await?;
+    let platforms = platforms_of(reader, &root, platform, &descendants.read).await?;
+    let (changed, customized) =
+        customize_images(reader, customization, &source_digest, root, descendants.read).await?;
+    let ChangedImage { root, descendants } = changed;
+    let tag = check_tag(reader, state, &root.manifest.digest).await?;
+    for found in descendants.iter().chain([&root]).filter(|found| !found.at_destination) {
+        check_storable(request, destination, &found.manifest)?;
+    }
+    let (blobs, progress) = missing_blobs(request, destination, descendants.iter().chain([&root])).await?;
+    let target = TargetImage {
+        source_digest,
+        root,
+        descendants: Descendants { read: descendants, unread: Vec::new() },
+        platforms,
+        source_platform_count,
+        tag,
+        customized: Some(customized),
+    };
     Ok(target.into_plan(request, blobs, progress, elapsed()))
 }
 

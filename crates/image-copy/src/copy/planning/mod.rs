@@ -2,6 +2,7 @@
 
 mod create;
 mod current_state;
+mod customized;
 mod earlier_copy;
 mod inspection;
 mod manifest_reader;
@@ -12,6 +13,7 @@ mod select;
 
 pub use create::plan;
 pub use current_state::{CurrentState, read_current_state};
+pub use customized::{ConfigChange, CustomizedContent};
 pub use inspection::{read_children, read_config, read_root};
 pub(super) use manifest_reader::{LocatedManifest, ManifestReader};
 pub(super) use missing_blobs::missing_blobs;

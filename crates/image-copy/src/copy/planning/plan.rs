@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::customized::CustomizedContent;
 use super::manifest_reader::{Descendants, LocatedManifest};
 use crate::copy::reporting::{Progress, TagChange};
 use crate::copy::request::{PlatformSelection, Request};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub platforms: Vec<Platform>,
     /// Number of platforms in the source's index, if it was read.
     pub source_platform_count: Option<usize>,
+    /// Changes by the request's customization. `None` without one, or if an earlier copy is used.
+    pub customized: Option<CustomizedContent>,
     /// Change of the tag.
     pub tag: TagChange,
     /// Counts of the image's blobs and of those that the destination has.
@@ -78,6 +81,7 @@ pub(in crate::copy) struct TargetImage {
     pub(in crate::copy) platforms: Vec<Platform>,
     pub(in crate::copy) source_platform_count: Option<usize>,
     pub(in crate::copy) tag: TagChange,
+    pub(in crate::copy) customized: Option<CustomizedContent>,
 }
 
 impl TargetImage {
@@ -106,7 +110,9 @@ impl TargetImage {
         progress: Progress,
         elapsed: Duration,
     ) -> Plan {
-        let subjects = if request.include_referrers { self.subjects(request) } else { Vec::new() };
+        // Referrers of the source describe the source's image.
+        let has_subjects = request.include_referrers && request.customization.is_none();
+        let subjects = if has_subjects { self.subjects(request) } else { Vec::new() };
         let Descendants { read, unread } = self.descendants;
         let children = read.iter().map(|found| found.manifest.digest.clone()).chain(unread).collect();
         let missing = read.into_iter().filter(|found| !found.at_destination);
@@ -121,6 +127,7 @@ impl TargetImage {
             blobs,
             platforms: self.platforms,
             source_platform_count: self.source_platform_count,
+            customized: self.customized,
             tag: self.tag,
             progress,
             elapsed,

@@ -41,6 +41,7 @@ impl Failure {
             Problem::NotStorable => "CI-031",
             Problem::ImageLimitExceeded => "CI-032",
             Problem::ForeignLayer => "CI-033",
+            Problem::NotCustomizable => "CI-034",
             Problem::Deadline => "CI-301",
         }
     }

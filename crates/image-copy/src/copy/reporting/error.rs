@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::progress::Progress;
 use crate::copy::budget::ImageLimit;
 use crate::copy::request::Request;
+use crate::customize::CustomizationError;
 use crate::oci::{Digest, Platform};
 use crate::{http, registry};
 
@@ -106,6 +107,15 @@ pub enum Failure {
         /// The destination's error.
         cause: registry::Error,
     },
+    /// The lines of the customization cannot be applied to the image.
+    NotCustomizable {
+        /// The source reference.
+        subject: String,
+        /// Platform of the image, if it is known.
+        platform: Option<Platform>,
+        /// The line and the problem.
+        cause: CustomizationError,
+    },
     /// The deadline was reached.
     Deadline {
         /// The source reference.
@@ -166,6 +176,8 @@ pub enum Problem {
     ImageLimitExceeded,
     /// The destination requires a non-distributable layer that the source lacks.
     ForeignLayer,
+    /// The lines of the customization cannot be applied to the image.
+    NotCustomizable,
     /// The deadline was reached.
     Deadline,
 }
@@ -197,6 +209,7 @@ impl Failure {
             Self::NoPlatform { .. }
             | Self::NotStorable { .. }
             | Self::ImageLimitExceeded { .. }
+            | Self::NotCustomizable { .. }
             | Self::Deadline { silent_host: None, .. } => Side::Source,
             Self::Deadline { silent_host: Some((side, _)), .. } => *side,
         }
@@ -212,6 +225,7 @@ impl Failure {
             | Self::NotStorable { subject, .. }
             | Self::ImageLimitExceeded { subject, .. }
             | Self::ForeignLayer { subject, .. }
+            | Self::NotCustomizable { subject, .. }
             | Self::Deadline { subject, .. } => subject,
         }
     }
@@ -243,6 +257,7 @@ impl Failure {
             Self::NotStorable { .. } => Problem::NotStorable,
             Self::ImageLimitExceeded { .. } => Problem::ImageLimitExceeded,
             Self::ForeignLayer { .. } => Problem::ForeignLayer,
+            Self::NotCustomizable { .. } => Problem::NotCustomizable,
             Self::Deadline { .. } => Problem::Deadline,
         }
     }

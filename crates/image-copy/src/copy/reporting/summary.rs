@@ -52,6 +52,10 @@ impl Failure {
                     reason(subject, cause)
                 )
             }
+            Self::NotCustomizable { subject, platform, cause } => {
+                let platform = platform.as_ref().map_or(String::new(), |platform| format!(" for {platform}"));
+                format!("Image {subject}{platform} cannot be customized: {cause}. Nothing was copied.")
+            }
             Self::Deadline { subject, progress, elapsed, silent_host } => {
                 let time = format!(
                     "Time ran out after {} s{}",

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -167,16 +168,25 @@ impl BlobTransfer<'_> {
         self.reporter.blob_skipped(blob);
     }
 
-    /// Opens a blob. Reads its first piece only if an error can make the upload unnecessary.
+    /// Returns the content of a blob that a customization created.
+    fn created_blob(&self, blob: &Descriptor) -> Option<Bytes> {
+        self.plan.customized.as_ref()?.blobs.get(&blob.digest).cloned()
+    }
+
+    /// Opens a blob. Reads its first piece only if an error can make the upload unnecessary. A created blob is
+    /// in memory, and has no state.
     async fn open_blob(
         &self,
         blob: &Descriptor,
-    ) -> Result<(Prefetched<SourceBlobReader>, Arc<ReaderState>), AttemptError> {
+    ) -> Result<(Prefetched<SourceBlobReader>, Option<Arc<ReaderState>>), AttemptError> {
+        if let Some(content) = self.created_blob(blob) {
+            return Ok((Prefetched::in_memory(content), None));
+        }
         let reader = self.source.read_blob(blob);
         let state = reader.state();
         // An empty blob is verified here, because its upload does not read from the reader.
         if !blob.is_foreign && blob.size > 0 {
-            return Ok((Prefetched::without_prefetch(reader), state));
+            return Ok((Prefetched::without_prefetch(reader), Some(state)));
         }
         let prefetched = Prefetched::prefetch(reader).await.map_err(|cause| match cause {
             cause if state.received_wrong_bytes() => AttemptError::NextRepository(cause),
@@ -184,7 +194,7 @@ impl BlobTransfer<'_> {
             cause if blob.is_foreign && is_permanent_rejection(&cause) => AttemptError::MissingForeign(cause),
             cause => AttemptError::Permanent(self.blob_failure(Side::Source, blob, cause)),
         })?;
-        Ok((prefetched, state))
+        Ok((prefetched, Some(state)))
     }
 
     async fn try_copy(
@@ -197,7 +207,8 @@ impl BlobTransfer<'_> {
         // Mounts only within one registry, because registries reject unknown names
         // (https://github.com/google/go-containerregistry/issues/1741).
         let from = self.source.upstream().name();
-        let mount = (from.registry() == to.name().registry() && from != to.name()).then_some(from);
+        let can_mount = from.registry() == to.name().registry() && from != to.name();
+        let mount = (can_mount && self.created_blob(blob).is_none()).then_some(from);
         let mut upload = match to.start_upload(&blob.digest, mount).await {
             Ok(UploadStart::Mounted) => return Ok(()),
             Ok(UploadStart::Session(upload)) => upload,
@@ -218,7 +229,9 @@ impl BlobTransfer<'_> {
             let (reader, state) = opened;
             match to.send_blob(&upload, blob, reader, count.clone()).await {
                 Ok(()) => {
-                    self.source.count_blob(&state);
+                    if let Some(state) = &state {
+                        self.source.count_blob(state);
+                    }
                     return Ok(());
                 }
                 Err(UploadError::Redirected(target)) if redirects < MAX_REDIRECTS => {
@@ -236,7 +249,9 @@ impl BlobTransfer<'_> {
                 let cause = registry::Error::Protocol("too many redirects");
                 AttemptError::Permanent(self.blob_failure(Side::Destination, blob, cause))
             }
-            UploadError::Source(cause) if state.received_wrong_bytes() => AttemptError::NextRepository(cause),
+            UploadError::Source(cause) if state.is_some_and(|state| state.received_wrong_bytes()) => {
+                AttemptError::NextRepository(cause)
+            }
             UploadError::Source(cause @ registry::Error::DigestMismatch { .. }) => {
                 AttemptError::Retry(Side::Source, cause)
             }

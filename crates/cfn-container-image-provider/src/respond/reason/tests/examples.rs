@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use image_copy::copy::{self, ImageLimit, Operation, Problem, Progress, Side};
+use image_copy::customize::CustomizationError;
 use image_copy::http::{self, ErrorKind};
 use image_copy::oci::{Digest, ManifestError};
 use image_copy::registry::{self, CredentialsSent, ErrorEntry, ErrorResponse, RateLimit};
@@ -31,6 +32,7 @@ pub(super) const PROBLEMS: [Problem; 22] = [
     Problem::NotStorable,
     Problem::ImageLimitExceeded,
     Problem::ForeignLayer,
+    Problem::NotCustomizable,
     Problem::Deadline,
 ];
 
@@ -162,6 +164,14 @@ pub(super) fn example(problem: Problem, side: Side, operation: Operation) -> Opt
             layer: Digest::of(b"a"),
             platform: Some("windows/amd64".parse().unwrap()),
             cause: refusal(404, CredentialsSent::Yes, "BLOB_UNKNOWN", "blob unknown to registry").into(),
+        },
+        Problem::NotCustomizable => Failure::NotCustomizable {
+            subject,
+            platform: Some("windows/amd64".parse().unwrap()),
+            cause: CustomizationError {
+                line: None,
+                problem: "its config is not supported: it is not for Linux".into(),
+            },
         },
         Problem::Deadline => {
             let progress = Progress {

@@ -198,6 +198,7 @@ impl ReferrerCopy<'_> {
             platforms: PlatformSelection::All,
             earlier_copies: Vec::new(),
             include_referrers: false,
+            customization: None,
         };
         let no_manifests = HashMap::new();
         let reader = ManifestReader { request: &request, current: &no_manifests, source, destination };
@@ -218,6 +219,7 @@ impl ReferrerCopy<'_> {
         let tag = tag_change(request.tag.as_ref(), current, &candidate.digest);
         let source_digest = candidate.digest.clone();
         let target = TargetImage {
+            customized: None,
             source_digest,
             root,
             descendants,
