@@ -221,7 +221,7 @@ async fn tags_a_complete_earlier_copy_without_reading_the_sources_manifests() {
         request.earlier_copies = vec![EarlierCopy {
             source_digest: first.source_digest.clone(),
             requested: request.platforms.clone(),
-        customization: None,
+            customization: None,
             digest: first.digest.clone(),
             platforms: first.platforms.clone(),
         }];

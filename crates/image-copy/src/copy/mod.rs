@@ -18,8 +18,9 @@ pub use budget::ImageLimit;
 pub use deadline::with_deadline;
 pub use destination::{Destination, Inventory, RepositorySettings};
 pub use planning::{
-    ConfigChange, CurrentState, CustomizedContent, MAX_CONFIG_BYTES, Plan, config_of, image_children, image_for_platform, plan,
-    platform_from_config, read_children, read_config, read_current_state, read_root,
+    ConfigChange, CurrentState, CustomizedContent, MAX_CONFIG_BYTES, Plan, config_of, image_children,
+    image_for_platform, plan, platform_from_config, read_children, read_config, read_current_state,
+    read_root,
 };
 pub use reporting::{
     Error, Failure, NullReporter, Operation, Outcome, Problem, Progress, ProgressReporter, ReferrerCounts,

@@ -51,7 +51,9 @@ impl Command {
             "ln" => {
                 let Options { flags, operands, .. } = Options::parse(arguments, "sfnv", None)?;
                 match <[String; 2]>::try_from(operands) {
-                    Ok(_) if !flags.contains('s') => Err("ln needs -s, because a layer has no files of the base".into()),
+                    Ok(_) if !flags.contains('s') => {
+                        Err("ln needs -s, because a layer has no files of the base".into())
+                    }
                     Ok([target, path]) if !target.is_empty() => {
                         Ok(Self::Link { is_forced: flags.contains('f'), target, path })
                     }
@@ -65,12 +67,12 @@ impl Command {
     /// Applies the command. `directory` is the working directory, `user` the owner of new files.
     pub(super) fn apply(&self, files: &mut Files, directory: &str, user: Owner) -> Result<(), String> {
         match self {
-            Self::MakeDirectory { with_parents, mode, paths } => each(directory, paths, |path| {
-                match with_parents {
+            Self::MakeDirectory { with_parents, mode, paths } => {
+                each(directory, paths, |path| match with_parents {
                     true => files.make_directory(path, *mode, user),
                     false => files.make_new_directory(path, *mode, user),
-                }
-            }),
+                })
+            }
             Self::Touch { paths } => each(directory, paths, |path| files.touch(path, user)),
             Self::ChangeMode { is_recursive, mode, paths } => {
                 each(directory, paths, |path| files.change(path, *is_recursive, |entry| entry.mode = *mode))

@@ -28,7 +28,8 @@ pub(super) fn evaluate(
     time: u64,
     labels: &[(String, String)],
 ) -> Result<Evaluated, CustomizationError> {
-    let invalid = |problem: String| CustomizationError::new(None, format!("its config is not supported: {problem}"));
+    let invalid =
+        |problem: String| CustomizationError::new(None, format!("its config is not supported: {problem}"));
     let config = ImageConfig::parse(base).map_err(invalid)?;
     let mut evaluation = Evaluation { config, files: Files::default(), has_cmd: false };
     for line in lines {
@@ -162,7 +163,9 @@ impl Evaluation {
         let test = match &check.command {
             None => vec!["NONE".to_owned()],
             Some(CommandLine::Shell(text)) => vec!["CMD-SHELL".into(), text.clone()],
-            Some(CommandLine::Exec(words)) => std::iter::once("CMD".into()).chain(words.iter().cloned()).collect(),
+            Some(CommandLine::Exec(words)) => {
+                std::iter::once("CMD".into()).chain(words.iter().cloned()).collect()
+            }
         };
         let mut fields = Object::default();
         fields.set("Test", &test);

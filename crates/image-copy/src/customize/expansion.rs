@@ -153,9 +153,10 @@ impl<'a> Expansion<'a> {
 
     fn name(&mut self) -> String {
         let mut name = String::new();
-        while let Some(c) = self.rest.next_if(|c| {
-            c.is_ascii_alphabetic() || *c == '_' || (!name.is_empty() && c.is_ascii_digit())
-        }) {
+        while let Some(c) = self
+            .rest
+            .next_if(|c| c.is_ascii_alphabetic() || *c == '_' || (!name.is_empty() && c.is_ascii_digit()))
+        {
             name.push(c);
         }
         name

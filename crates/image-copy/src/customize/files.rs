@@ -44,7 +44,12 @@ impl Files {
     }
 
     /// Creates a directory and the missing ones above it. A directory that exists stays unchanged.
-    pub(super) fn make_directory(&mut self, path: &str, mode: Option<u32>, owner: Owner) -> Result<(), String> {
+    pub(super) fn make_directory(
+        &mut self,
+        path: &str,
+        mode: Option<u32>,
+        owner: Owner,
+    ) -> Result<(), String> {
         match self.0.get(path).map(|entry| &entry.kind) {
             Some(Kind::Directory) => return Ok(()),
             Some(_) => return Err(format!("{} exists, and is not a directory", quoted(path))),
@@ -81,7 +86,13 @@ impl Files {
     }
 
     /// Creates or replaces a file.
-    pub(super) fn write(&mut self, path: &str, content: String, mode: u32, owner: Owner) -> Result<(), String> {
+    pub(super) fn write(
+        &mut self,
+        path: &str,
+        content: String,
+        mode: u32,
+        owner: Owner,
+    ) -> Result<(), String> {
         if self.is_directory(path) {
             return Err(format!("{} is a directory. Add the name of the file", quoted(path)));
         }
@@ -92,7 +103,13 @@ impl Files {
     }
 
     /// Creates a symbolic link. Replaces a file of these lines only if `is_forced` is true.
-    pub(super) fn link(&mut self, path: &str, target: &str, owner: Owner, is_forced: bool) -> Result<(), String> {
+    pub(super) fn link(
+        &mut self,
+        path: &str,
+        target: &str,
+        owner: Owner,
+        is_forced: bool,
+    ) -> Result<(), String> {
         if self.is_directory(path) {
             return Err(format!("{} is a directory. Add the name of the link", quoted(path)));
         }
@@ -115,7 +132,9 @@ impl Files {
             Some(Kind::Link(_)) => return Err(format!("{} is a symbolic link", quoted(path))),
             None => {
                 let name = quoted(path);
-                return Err(format!("{name} is not created by a line before. Only such paths can be changed"));
+                return Err(format!(
+                    "{name} is not created by a line before. Only such paths can be changed"
+                ));
             }
         }
         let below = format!("{path}/");

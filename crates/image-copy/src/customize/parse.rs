@@ -24,7 +24,10 @@ const BUILD: &str = "Build the image with a Dockerfile, for example in CodeBuild
 /// The first line that is invalid or not supported.
 pub(super) fn parse(text: &str) -> Result<Vec<Line>, CustomizationError> {
     if let Some(number) = escape_directive(text) {
-        return Err(CustomizationError::new(Some(number), "the escape directive is not supported. Use \\ at the end of lines"));
+        return Err(CustomizationError::new(
+            Some(number),
+            "the escape directive is not supported. Use \\ at the end of lines",
+        ));
     }
     let whole = format!("{FROM}{text}\n");
     let mut lines: Vec<Line> = Vec::new();
@@ -60,7 +63,8 @@ fn escape_directive(text: &str) -> Option<usize> {
         let name = line.trim_start().strip_prefix('#').and_then(|comment| comment.split_once('='));
         name.is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("escape"))
     };
-    let comments = text.trim_start_matches('\u{feff}').lines().take_while(|line| line.trim_start().starts_with('#'));
+    let comments =
+        text.trim_start_matches('\u{feff}').lines().take_while(|line| line.trim_start().starts_with('#'));
     comments.into_iter().position(is_escape).map(|position| position + 1)
 }
 
@@ -108,13 +112,15 @@ fn convert(instruction: dockerfile::Instruction<'_>) -> (usize, Result<Instructi
         Parsed::From(from) => {
             (from.from.span.start, rejected("FROM", "The base is the image that is copied. Remove the line"))
         }
-        Parsed::Add(add) => {
-            (add.add.span.start, rejected("ADD", "Use COPY <<EOF /path for small files, or build the image with a Dockerfile"))
-        }
+        Parsed::Add(add) => (
+            add.add.span.start,
+            rejected("ADD", "Use COPY <<EOF /path for small files, or build the image with a Dockerfile"),
+        ),
         Parsed::Arg(arg) => (arg.arg.span.start, rejected("ARG", "Use ENV, or write the value")),
-        Parsed::Maintainer(old) => {
-            (old.maintainer.span.start, rejected("MAINTAINER", "Use LABEL org.opencontainers.image.authors=…"))
-        }
+        Parsed::Maintainer(old) => (
+            old.maintainer.span.start,
+            rejected("MAINTAINER", "Use LABEL org.opencontainers.image.authors=…"),
+        ),
         Parsed::Onbuild(onbuild) => (onbuild.onbuild.span.start, rejected("ONBUILD", BUILD)),
         Parsed::Shell(shell) => {
             (shell.shell.span.start, rejected("SHELL", "Use the JSON form of CMD and ENTRYPOINT"))
@@ -155,10 +161,17 @@ fn health_check(check: dockerfile::HealthcheckInstruction<'_>) -> Result<Instruc
             "start-interval" => "StartInterval",
             "retries" => {
                 let number = value.parse().ok().filter(|_| is_decimal(value));
-                retries = number.filter(|n| *n <= 1_000_000).ok_or_else(|| format!("--retries={} is not a number", quoted(value)))?;
+                retries = number
+                    .filter(|n| *n <= 1_000_000)
+                    .ok_or_else(|| format!("--retries={} is not a number", quoted(value)))?;
                 continue;
             }
-            other => return Err(format!("the option {} of HEALTHCHECK is not supported", quoted(&format!("--{other}")))),
+            other => {
+                return Err(format!(
+                    "the option {} of HEALTHCHECK is not supported",
+                    quoted(&format!("--{other}"))
+                ));
+            }
         };
         durations.retain(|(other, _)| *other != field);
         durations.push((field, parse_duration(value)?));
@@ -201,7 +214,9 @@ fn copied_file(copy: dockerfile::CopyInstruction<'_>) -> Result<Instruction, Str
                 let uid = uid.ok_or_else(|| format!("{} has no user", quoted(value)))?;
                 owner = Owner { uid, gid: gid.unwrap_or(uid) };
             }
-            other => return Err(format!("the option {} of COPY is not supported", quoted(&format!("--{other}")))),
+            other => {
+                return Err(format!("the option {} of COPY is not supported", quoted(&format!("--{other}"))));
+            }
         }
     }
     let mut sources = copy.src.into_iter();

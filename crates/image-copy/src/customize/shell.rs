@@ -85,7 +85,10 @@ pub(super) fn split_commands(text: &str) -> Result<Vec<Vec<ShellWord>>, String> 
 }
 
 fn unsupported(c: char) -> String {
-    format!("{} is not supported in RUN. Quote it, or use only commands that && joins", quoted(&c.to_string()))
+    format!(
+        "{} is not supported in RUN. Quote it, or use only commands that && joins",
+        quoted(&c.to_string())
+    )
 }
 
 struct Lexer<'a> {
@@ -199,9 +202,34 @@ mod tests {
     #[test]
     fn rejects_everything_that_needs_a_shell() {
         for text in [
-            "", "a &&", "&& a", "a; b", "a | b", "a || b", "a & b", "a > b", "a < b", "a *", "a ?", "a [b]",
-            "a {b,c}", "a `b`", "a \"`b`\"", "a $(b)", "a ${b:-c}", "a $1", "a ~", "a # b", "a 'b", "a \"b",
-            "a \\", "a $B", "a $E", "a $missing", "(a)", "a $'b'",
+            "",
+            "a &&",
+            "&& a",
+            "a; b",
+            "a | b",
+            "a || b",
+            "a & b",
+            "a > b",
+            "a < b",
+            "a *",
+            "a ?",
+            "a [b]",
+            "a {b,c}",
+            "a `b`",
+            "a \"`b`\"",
+            "a $(b)",
+            "a ${b:-c}",
+            "a $1",
+            "a ~",
+            "a # b",
+            "a 'b",
+            "a \"b",
+            "a \\",
+            "a $B",
+            "a $E",
+            "a $missing",
+            "(a)",
+            "a $'b'",
         ] {
             assert!(words(text).is_err(), "{text}");
         }

@@ -56,14 +56,13 @@ pub(super) async fn customize_images(
     root: LocatedManifest,
     descendants: Vec<LocatedManifest>,
 ) -> Result<(ChangedImage, CustomizedContent), Error> {
-    let originals: Vec<Manifest> = descendants.into_iter().chain([root]).map(|found| found.manifest).collect();
+    let originals: Vec<Manifest> =
+        descendants.into_iter().chain([root]).map(|found| found.manifest).collect();
     let entries: Vec<Descriptor> = originals.iter().flat_map(Manifest::children).cloned().collect();
     let left_out: HashSet<Digest> =
         entries.iter().filter(|child| is_left_out(child)).map(|child| child.digest.clone()).collect();
-    let platforms: HashMap<Digest, Platform> = entries
-        .into_iter()
-        .filter_map(|child| Some((child.digest, child.platform?)))
-        .collect();
+    let platforms: HashMap<Digest, Platform> =
+        entries.into_iter().filter_map(|child| Some((child.digest, child.platform?))).collect();
     let originals: Vec<Manifest> =
         originals.into_iter().filter(|manifest| !left_out.contains(&manifest.digest)).collect();
     let base = Base { name: base_name(&reader.request.source), digest: source_digest.clone() };
@@ -80,7 +79,8 @@ pub(super) async fn customize_images(
     let mut order: Vec<Digest> = Vec::new();
     for original in &originals {
         let manifest = if original.is_index() {
-            customize_index(original, &base, |digest| changed.get(digest)).map_err(|cause| failure(original, cause))?
+            customize_index(original, &base, |digest| changed.get(digest))
+                .map_err(|cause| failure(original, cause))?
         } else {
             let Some(before) = configs.remove(&original.digest) else {
                 let cause = CustomizationError { line: None, problem: "it is not a container image".into() };
@@ -132,11 +132,12 @@ fn base_name(source: &Reference) -> String {
 }
 
 /// Returns the configs of images by the digest of the manifest.
-async fn read_configs(reader: &ManifestReader<'_>, manifests: &[Manifest]) -> Result<HashMap<Digest, Bytes>, Error> {
-    let images: Vec<(&Digest, &Descriptor)> = manifests
-        .iter()
-        .filter_map(|manifest| Some((&manifest.digest, config_of(manifest)?)))
-        .collect();
+async fn read_configs(
+    reader: &ManifestReader<'_>,
+    manifests: &[Manifest],
+) -> Result<HashMap<Digest, Bytes>, Error> {
+    let images: Vec<(&Digest, &Descriptor)> =
+        manifests.iter().filter_map(|manifest| Some((&manifest.digest, config_of(manifest)?))).collect();
     let mut configs = HashMap::new();
     for group in images.chunks(CONCURRENT_CONFIGS) {
         for (_, config) in group {
@@ -162,18 +163,24 @@ fn reserve(reader: &ManifestReader<'_>, digest: &Digest, bytes: u64) -> Result<(
 }
 
 /// Reads which of the changed manifests the destination has.
-async fn locate(reader: &ManifestReader<'_>, manifests: Vec<Manifest>) -> Result<Vec<LocatedManifest>, Error> {
+async fn locate(
+    reader: &ManifestReader<'_>,
+    manifests: Vec<Manifest>,
+) -> Result<Vec<LocatedManifest>, Error> {
     let refs: Vec<ManifestRef> = manifests
         .iter()
-        .map(|manifest| ManifestRef { digest: manifest.digest.clone(), size: Some(manifest.bytes.len() as u64) })
+        .map(|manifest| ManifestRef {
+            digest: manifest.digest.clone(),
+            size: Some(manifest.bytes.len() as u64),
+        })
         .collect();
     for manifest_ref in &refs {
         reserve(reader, &manifest_ref.digest, manifest_ref.limit())?;
     }
     let existing = reader.read_existing(&refs).await?;
-    let located = manifests.into_iter().zip(existing).map(|(manifest, existing)| LocatedManifest {
-        at_destination: existing.is_some(),
-        manifest,
-    });
+    let located = manifests
+        .into_iter()
+        .zip(existing)
+        .map(|(manifest, existing)| LocatedManifest { at_destination: existing.is_some(), manifest });
     Ok(located.collect())
 }
