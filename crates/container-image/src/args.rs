@@ -2,6 +2,7 @@
 
 mod connection;
 mod creation;
+mod customize;
 mod import;
 mod inspect;
 mod list;
@@ -21,6 +22,7 @@ use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
 pub(crate) use connection::{AwsArgs, ConnectionArgs};
 pub(crate) use creation::CreationArgs;
+pub(crate) use customize::CustomizeArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use list::{ListArgs, SearchArgs};
@@ -170,6 +172,10 @@ Examples:
     container-image copy python:3.13 --create-repositories --immutable \\
       --to 123456789012.dkr.ecr.eu-west-1.amazonaws.com/base/python
 
+  Add a volume and a directory to all platforms, without a container engine:
+    container-image copy hashicorp/vault:1.20 --to registry.example/vault \\
+      --customize Customize
+
   Print the plan for a registry with a private CA:
     container-image copy harbor.acme.example/app:1 --to localhost:5000/app \\
       --certificate-authority acme.pem --dry-run
@@ -208,6 +214,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
+
+    #[command(flatten)]
+    pub(crate) customize: CustomizeArgs,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,

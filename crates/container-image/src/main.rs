@@ -17,6 +17,7 @@ mod connection;
 mod count_progress;
 mod creation;
 mod credential_helper;
+mod customization;
 mod display;
 mod documents;
 mod edit;

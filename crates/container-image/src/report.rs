@@ -4,6 +4,7 @@
 //! docs/troubleshooting.md explains.
 
 pub(crate) mod aws_failure;
+mod customization;
 pub(crate) mod deployment;
 mod hint;
 pub(crate) mod inspect;
@@ -30,6 +31,7 @@ use crate::args::{ConnectionArgs, Verbosity};
 use crate::display;
 use crate::edit::PatchStyle;
 
+pub(crate) use customization::left_out_note;
 pub(crate) use deployment::plan_failure;
 pub(crate) use plan::plan;
 pub(crate) use usage::{invalid, usage};

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use image_copy::copy::{self, ConcurrentBlobs, Destination, Outcome, Plan, Request, Source, TransferLimits};
+use image_copy::customize::Customization;
 use image_copy::oci::{Reference, Tag};
 
 use crate::args::{CopyArgs, Verbosity};
 use crate::connection::Connection;
 use crate::creation;
+use crate::customization;
 use crate::planning::{Prepared, Writes};
 use crate::progress::CopyProgress;
 use crate::report::{self, Signal};
@@ -16,7 +18,11 @@ use crate::signals::wait_for_signal;
 
 /// Copies an image and prints the result.
 pub(crate) async fn run(args: &CopyArgs, verbosity: Verbosity) -> ExitCode {
-    let request = request(args);
+    let customization = match customization::read(&args.customize) {
+        Ok(customization) => customization,
+        Err(line) => return report::fail(&line),
+    };
+    let request = request(args, customization);
     let spec = match creation::settings(&args.creation, [&request.destination]) {
         Ok(spec) => spec,
         Err(line) => return report::fail(&line),
@@ -80,6 +86,9 @@ async fn transfer(
     match result {
         Ok(Ok(outcome)) => {
             report::warn_about_referrers(&outcome);
+            if let Some(note) = report::left_out_note(plan).filter(|_| verbosity != Verbosity::Quiet) {
+                report::note(&note);
+            }
             if verbosity == Verbosity::Quiet {
                 return ExitCode::SUCCESS;
             }
@@ -92,7 +101,7 @@ async fn transfer(
     }
 }
 
-fn request(args: &CopyArgs) -> Request {
+fn request(args: &CopyArgs, customization: Option<Customization>) -> Request {
     Request {
         source: args.source.clone(),
         destination: args.to.repository.clone(),
@@ -100,6 +109,7 @@ fn request(args: &CopyArgs) -> Request {
         platforms: args.platform.clone(),
         earlier_copies: Vec::new(),
         include_referrers: args.reading.include_referrers,
+        customization,
     }
 }
 

@@ -3,7 +3,7 @@
 use image_copy::copy::{Plan, TagChange};
 use image_copy::oci::Platform;
 
-use super::byte_size;
+use super::{byte_size, customization};
 
 /// Maximum number of platforms that are listed. Official images have up to 20.
 const MAX_PLATFORMS: usize = 24;
@@ -36,7 +36,8 @@ pub(crate) fn plan(plan: &Plan) -> String {
         format!("manifests    {manifests} to write"),
         format!("tag          {tag}"),
     ];
-    lines.into_iter().chain(referrers).collect::<Vec<_>>().join("\n")
+    let customized = plan.customized.iter().flat_map(customization::plan_lines);
+    lines.into_iter().chain(referrers).chain(customized).collect::<Vec<_>>().join("\n")
 }
 
 fn platforms(all: &[Platform]) -> String {

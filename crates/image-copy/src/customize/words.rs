@@ -59,6 +59,10 @@ fn split_words(text: &str) -> Vec<String> {
 /// Returns the text as one word of a Dockerfile that has exactly this value.
 #[must_use]
 pub fn quote(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into();
+    }
     let mut word = String::from('"');
     for c in text.chars() {
         if matches!(c, '"' | '\\' | '$') {

@@ -103,7 +103,7 @@ fn limits_sizes_and_counts() {
     check(&format!("RUN touch {}", many.join(" ")), 1, "more than 1000 files");
     check(&"USER 1\n".repeat(201), 201, "more than 200 instructions");
     let double = "ENV B=$A$A\nENV A=$B$B\n".repeat(15);
-    check(&double, 10, "longer than");
+    check(&double, 19, "longer than");
     assert!(Customization::parse(&"#".repeat(super::super::MAX_BYTES + 1)).is_err());
     assert!(Customization::parse("# only a comment\n").unwrap_err().to_string().contains("no instruction"));
 }
