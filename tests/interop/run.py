@@ -17,6 +17,7 @@ from pathlib import Path
 
 import behavior
 import copies
+import customized
 import function_image
 import images
 import promotion
@@ -40,6 +41,7 @@ REQUIRED = {
 # Programs without which a check is skipped. The output lists skipped checks.
 OPTIONAL = {"podman": "podman"}
 CHECKS = copies.CHECKS + promotion.CHECKS + stored_credentials.CHECKS + behavior.CHECKS + function_image.CHECKS
+CHECKS += customized.CHECKS
 
 
 def main() -> int:

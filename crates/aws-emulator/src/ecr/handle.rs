@@ -202,6 +202,15 @@ impl Repository {
         self.read(|repository| repository.layers.contains_key(digest)).unwrap_or(false)
     }
 
+    /// Returns the content of a small blob.
+    pub fn blob(&self, digest: &str) -> Option<Bytes> {
+        let found = |repository: &super::store::Repository| {
+            let blob = repository.layers.get(digest)?.blob.as_ref();
+            blob.map(|blob| blob.to_bytes().into())
+        };
+        self.read(found)?
+    }
+
     /// Returns the digest of a blob's actual content. It differs from `digest` only after
     /// [`Ecr::accept_wrong_digests`].
     pub fn actual_blob_digest(&self, digest: &str) -> Option<String> {

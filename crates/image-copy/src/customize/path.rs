@@ -8,7 +8,7 @@ const MAX_BYTES: usize = 4095;
 /// Maximum length of a name in bytes (`NAME_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 
-/// Directories that are symbolic links in many images. Docker's overlay2 driver extracts each layer alone, so
+/// Directories that are symbolic links in many images. Docker's overlay2 driver extracts each layer separately, so
 /// that a directory in a later layer replaces the link and hides its content.
 const LINKS: [(&str, &str); 8] = [
     ("/bin", "/usr/bin"),
