@@ -3,6 +3,7 @@
 use super::*;
 use crate::{auth_files, child_process};
 use image_copy::copy::{ImageLimit, PlatformSelection, Problem, Progress, ReferrerCounts};
+use image_copy::customize::Customization;
 use image_copy::http;
 use image_copy::oci::{Digest, Reference};
 use image_copy::registry::{CredentialsSent, ErrorEntry, ErrorResponse};
@@ -77,6 +78,11 @@ fn failures() -> Vec<Failure> {
             layer: digest(b"a"),
             platform: Some("windows/amd64".parse().unwrap()),
             cause: error_response(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", yes),
+        },
+        Failure::NotCustomizable {
+            subject: subject(),
+            platform: None,
+            cause: Customization::parse("RUN apt-get update").unwrap_err(),
         },
         Failure::Deadline {
             subject: subject(),

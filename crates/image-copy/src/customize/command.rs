@@ -24,8 +24,9 @@ impl Command {
     /// # Errors
     /// If the command or an option is not supported.
     pub(super) fn parse(words: &[String]) -> Result<Self, String> {
-        let Some((name, arguments)) = words.split_first() else { return Err("a command is missing".into()) };
-        match name.rsplit('/').next().unwrap_or_default() {
+        let Some((path, arguments)) = words.split_first() else { return Err("a command is missing".into()) };
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match name {
             "mkdir" => {
                 let Options { flags, value, operands } = Options::parse(arguments, "pv", Some('m'))?;
                 let mode = value.map(|mode| parse_mode(&mode)).transpose()?;
@@ -60,7 +61,7 @@ impl Command {
                     _ => Err("ln needs a target and the path of the link".into()),
                 }
             }
-            _ => Err(format!("{} is not supported in RUN. {BUILD}", quoted(name))),
+            _ => Err(format!("{} is not supported in RUN. {BUILD}", quoted(path))),
         }
     }
 

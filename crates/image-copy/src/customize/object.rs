@@ -7,6 +7,11 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::text::SanitizedText;
+
+/// Maximum length of the JSON parser's message in characters. The message can quote the document.
+const MAX_MESSAGE_CHARS: usize = 100;
+
 /// A JSON object. Values that are not changed are written as they were read.
 #[derive(Debug, Default)]
 pub(super) struct Object(Vec<(String, Box<RawValue>)>);
@@ -18,7 +23,9 @@ impl Object {
     /// If the text is not an object, or if it has a field twice, because programs read such an object
     /// differently.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        serde_json::from_str(text).map_err(|error| {
+            SanitizedText::quotable(&error.to_string(), MAX_MESSAGE_CHARS).as_str().to_owned()
+        })
     }
 
     /// Returns a value. A value that is `null` counts as missing.
