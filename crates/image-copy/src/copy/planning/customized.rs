@@ -76,35 +76,31 @@ pub(super) async fn customize_images(
     let time = configs.values().map(|config| creation_time(config)).max().unwrap_or(0);
     let mut content = CustomizedContent { attestations_left_out: left_out.len(), ..Default::default() };
     let mut changed: HashMap<Digest, Manifest> = HashMap::new();
-    let mut order: Vec<Digest> = Vec::new();
-    for original in &originals {
-        let manifest = if original.is_index() {
-            customize_index(original, &base, |digest| changed.get(digest))
-                .map_err(|cause| failure(original, cause))?
-        } else {
-            let Some(before) = configs.remove(&original.digest) else {
-                let cause = CustomizationError { line: None, problem: "it is not a container image".into() };
-                return Err(failure(original, cause));
-            };
-            let image = customize_image(customization, original, &before, time, &base)
-                .map_err(|cause| failure(original, cause))?;
-            content.changes.push(ConfigChange {
-                platform: platforms.get(&original.digest).cloned(),
-                before,
-                after: image.config.content.clone(),
-            });
-            for GeneratedBlob { digest, content: bytes } in [image.config].into_iter().chain(image.layer) {
-                reserve(reader, &digest, bytes.len() as u64)?;
-                content.blobs.insert(digest, bytes);
-            }
-            image.manifest
+    // Descendants are listed from the last to the first. A failure names the first platform that fails.
+    for original in originals.iter().rev().filter(|manifest| !manifest.is_index()) {
+        let Some(before) = configs.remove(&original.digest) else {
+            let cause = CustomizationError { line: None, problem: "it is not a container image".into() };
+            return Err(failure(original, cause));
         };
-        order.push(original.digest.clone());
-        changed.insert(original.digest.clone(), manifest);
+        let image = customize_image(customization, original, &before, time, &base)
+            .map_err(|cause| failure(original, cause))?;
+        content.changes.push(ConfigChange {
+            platform: platforms.get(&original.digest).cloned(),
+            before,
+            after: image.config.content.clone(),
+        });
+        for GeneratedBlob { digest, content: bytes } in [image.config].into_iter().chain(image.layer) {
+            reserve(reader, &digest, bytes.len() as u64)?;
+            content.blobs.insert(digest, bytes);
+        }
+        changed.insert(original.digest.clone(), image.manifest);
     }
-    // Descendants are listed from the last to the first.
-    content.changes.reverse();
-    let manifests: Vec<Manifest> = order.iter().filter_map(|digest| changed.remove(digest)).collect();
+    for original in originals.iter().filter(|manifest| manifest.is_index()) {
+        let index = customize_index(original, &base, |digest| changed.get(digest));
+        changed.insert(original.digest.clone(), index.map_err(|cause| failure(original, cause))?);
+    }
+    let manifests: Vec<Manifest> =
+        originals.iter().filter_map(|original| changed.remove(&original.digest)).collect();
     let mut located = locate(reader, manifests).await?;
     match located.pop() {
         Some(root) if !content.changes.is_empty() => {
