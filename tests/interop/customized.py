@@ -73,7 +73,7 @@ SEQUENCES = [
     "RUN ln -s /x /a && ln -sf /y /a",
     "RUN touch '/a b' /c\\ d \"/e\\\"f\"",
     "WORKDIR /w\nRUN mkdir -p b/c && touch b/c/d",
-    "RUN mkdir -p /opt/\\\n  app \\\n  # a comment\n  && chmod 750 /opt/app",
+    "RUN mkdir -p \\\n  /opt/app \\\n  # a comment\n  && chmod 750 /opt/app",
 ]
 
 
@@ -180,7 +180,8 @@ def copy(world: World, source: str, destination: str, lines: str, variables: dic
 def summary(config: dict, layers: list[bytes]):
     """Returns the configuration and the created files. Both sides must have the same layers of the base."""
     runtime = {name: value for name, value in config["config"].items() if value not in ("", None, [], {}, False)}
-    # Buildah adds no labels about the base.
+    # Buildah writes the host name of the container of `RUN`, and no labels about the base.
+    runtime.pop("Hostname", None)
     labels = runtime.get("Labels", {})
     labels = {name: value for name, value in labels.items() if not name.startswith("org.opencontainers.image.base.")}
     runtime["Labels"] = labels
