@@ -10,7 +10,7 @@ use image_copy::registry::{self, CredentialsSent, ErrorEntry, ErrorResponse, Rat
 
 use super::{DESTINATION, SOURCE};
 
-pub(super) const PROBLEMS: [Problem; 22] = [
+pub(super) const PROBLEMS: [Problem; 23] = [
     Problem::Missing,
     Problem::CredentialsRequired,
     Problem::CredentialsRejected,
