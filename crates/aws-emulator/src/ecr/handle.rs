@@ -206,7 +206,7 @@ impl Repository {
     pub fn blob(&self, digest: &str) -> Option<Bytes> {
         let found = |repository: &super::store::Repository| {
             let blob = repository.layers.get(digest)?.blob.as_ref();
-            blob.map(|blob| blob.to_bytes().into())
+            blob.map(crate::blob::Blob::to_bytes)
         };
         self.read(found)?
     }
