@@ -196,12 +196,17 @@ def summary(config: dict, layers: list[bytes]):
                 path = entry.name.strip("/")
                 if number > 0 and path not in IGNORED:
                     entries[path] = (entry.type.decode(), oct(mode), entry.uid, entry.gid, entry.linkname, content)
-    return runtime, {path: entry for path, entry in sorted(entries.items()) if not is_implied(path, entries)}
+    volumes = [volume.strip("/") for volume in runtime.get("Volumes", {})]
+    return runtime, {path: entry for path, entry in sorted(entries.items())
+                     if not is_implied(path, entries, volumes)}
 
 
-def is_implied(path: str, entries: dict) -> bool:
-    """Returns true for a directory that is created for an entry below it. Only buildah writes it to the layer."""
-    return entries[path][:4] == ("5", "0o755", 0, 0) and any(other.startswith(f"{path}/") for other in entries)
+def is_implied(path: str, entries: dict, volumes: list[str]) -> bool:
+    """Returns true for a directory that is a volume, or that is created for an entry below it.
+
+    Only buildah writes them to the layer. BuildKit writes no directory for a volume either. Runtimes create it."""
+    has_default = entries[path][:4] == ("5", "0o755", 0, 0)
+    return has_default and (path in volumes or any(other.startswith(f"{path}/") for other in entries))
 
 
 # Directories of the base, and files that buildah creates for `RUN`.
