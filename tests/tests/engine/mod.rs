@@ -103,6 +103,7 @@ impl Engine {
             platforms: PlatformSelection::All,
             earlier_copies: Vec::new(),
             include_referrers: false,
+            customization: None,
         };
         let from = Source::with_mirrors(&self.client, request.source.repository.clone(), None, mirrors);
         let to = Destination::of_registry(self.client.repository(request.destination.clone(), None));
