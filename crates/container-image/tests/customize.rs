@@ -72,7 +72,8 @@ async fn a_dry_run_prints_the_change_of_each_config() {
         "customized   2 platforms, 2 attestations left out\n",
         "--- a/linux/amd64\n+++ b/linux/amd64\n",
         "--- a/linux/arm64\n+++ b/linux/arm64\n",
-        "-      \"PATH=/usr/bin:/bin\"\n-    ]\n+      \"PATH=/usr/bin:/bin\",\n+      \"A=1\"\n+    ],\n",
+        "-      \"PATH=/usr/bin:/bin\"\n",
+        "+      \"PATH=/usr/bin:/bin\",\n+      \"A=1\"\n",
         "+    \"Labels\": {\n+      \"b\": \"2\"\n+    }\n",
         "+      \"created_by\": \"ENV A=1\",\n",
     ] {

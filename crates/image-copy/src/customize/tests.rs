@@ -17,19 +17,18 @@ use crate::oci::{Digest, Manifest, media_type};
 const TIME: u64 = 1_767_323_045;
 
 /// The config of a base with most fields, and with fields that no specification has.
+/// Texts, because the order of fields in `json!` depends on a feature of `serde_json`.
 fn base_config() -> String {
-    json!({
-        "architecture": "arm64", "os": "linux", "variant": "v8", "created": "2026-01-02T03:04:05.678Z",
-        "config": {
-            "User": "0", "ExposedPorts": {"80/tcp": {}}, "Env": ["PATH=/usr/bin", "A=one", "EMPTY="],
-            "Entrypoint": ["/entry"], "Cmd": ["serve"], "Volumes": {"/data": {}}, "WorkingDir": "/srv/app",
-            "Labels": {"a": "1", "b": "2"}, "StopSignal": "SIGTERM", "OnBuild": null, "x-unknown": [1, 2],
-        },
-        "rootfs": {"type": "layers", "diff_ids": [Digest::of(b"layer").as_str()]},
-        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "base"}],
-        "x-unknown": {"z": 1, "a": 2},
-    })
-    .to_string()
+    let layer = Digest::of(b"layer");
+    [
+        r#"{"architecture":"arm64","os":"linux","variant":"v8","created":"2026-01-02T03:04:05.678Z","config":{"#,
+        r#""User":"0","ExposedPorts":{"80/tcp":{}},"Env":["PATH=/usr/bin","A=one","EMPTY="],"#,
+        r#""Entrypoint":["/entry"],"Cmd":["serve"],"Volumes":{"/data":{}},"WorkingDir":"/srv/app","#,
+        r#""Labels":{"a":"1","b":"2"},"StopSignal":"SIGTERM","OnBuild":null,"x-unknown":[1,2]},"#,
+        &format!(r#""rootfs":{{"type":"layers","diff_ids":["{layer}"]}},"#),
+        r#""history":[{"created":"2026-01-01T00:00:00Z","created_by":"base"}],"x-unknown":{"z":1,"a":2}}"#,
+    ]
+    .concat()
 }
 
 fn base_manifest(config: &str, media_type: &str) -> Manifest {
@@ -39,14 +38,13 @@ fn base_manifest(config: &str, media_type: &str) -> Manifest {
         }
         _ => (media_type::OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar+zstd"),
     };
-    let text = json!({
-        "schemaVersion": 2, "mediaType": media_type,
-        "config": {"mediaType": config_type, "digest": Digest::of(config.as_bytes()).as_str(),
-                   "size": config.len(), "data": "e30=", "annotations": {"kept": "yes"}},
-        "layers": [{"mediaType": layer_type, "digest": Digest::of(b"blob").as_str(), "size": 7}],
-        "x-unknown": true,
-    });
-    Manifest::parse(text.to_string().into(), Some(media_type)).unwrap()
+    let (digest, size, blob) = (Digest::of(config.as_bytes()), config.len(), Digest::of(b"blob"));
+    let text = [
+        format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","config":{{"mediaType":"{config_type}","#),
+        format!(r#""digest":"{digest}","size":{size},"data":"e30=","annotations":{{"kept":"yes"}}}},"#),
+        format!(r#""layers":[{{"mediaType":"{layer_type}","digest":"{blob}","size":7}}],"x-unknown":true}}"#),
+    ];
+    Manifest::parse(text.concat().into(), Some(media_type)).unwrap()
 }
 
 fn base() -> Base {
