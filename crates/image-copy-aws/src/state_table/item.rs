@@ -89,6 +89,7 @@ fn parse_copy(value: AttributeValue) -> Option<CopyRecord> {
         source: take_text(fields, "Source").unwrap_or_default(),
         source_digest: take_text(fields, "SourceDigest").and_then(|text| text.parse().ok()),
         selection: take_text(fields, "Selection").unwrap_or_default(),
+        customization: take_text(fields, "Customization").unwrap_or_default(),
         platforms: parse_texts(take_list(fields, "Platforms")),
         digest: take_text(fields, "Digest")?.parse().ok()?,
         properties: take_text(fields, "Properties").unwrap_or_default(),
@@ -106,6 +107,9 @@ fn serialize_copy(copy: &CopyRecord) -> AttributeValue {
         fields.insert("SourceDigest".into(), text_value(digest.as_str()));
     }
     fields.insert("Selection".into(), text_value(&copy.selection));
+    if !copy.customization.is_empty() {
+        fields.insert("Customization".into(), text_value(&copy.customization));
+    }
     let platforms = copy.platforms.iter().map(|platform| text_value(platform)).collect();
     fields.insert("Platforms".into(), AttributeValue::L(platforms));
     fields.insert("Digest".into(), text_value(copy.digest.as_str()));
@@ -175,6 +179,7 @@ mod tests {
             source: "docker.io/library/python:3.13".into(),
             source_digest: Some(Digest::of(b"index")),
             selection: "linux/amd64?".into(),
+            customization: Digest::of(b"lines").to_string(),
             platforms: vec!["linux/amd64".into()],
             properties: "0123456789abcdef".into(),
             is_exclusive: true,
@@ -200,7 +205,7 @@ mod tests {
         item.insert("ScannedAt".into(), text_value("yesterday"));
         let Some(AttributeValue::L(copies)) = item.get_mut("Copies") else { panic!("no copies") };
         let AttributeValue::M(copy) = &mut copies[0] else { panic!("no copy") };
-        copy.insert("Customization".into(), text_value("hash"));
+        copy.insert("Signature".into(), text_value("hash"));
         let again = serialize(&parse(item.clone()).unwrap(), 17, 100);
         assert_eq!(again, item);
     }

@@ -70,6 +70,8 @@ pub struct CopyRecord {
     pub source_digest: Option<Digest>,
     /// The selection of platforms, as text.
     pub selection: String,
+    /// Digest of the customization, or empty.
+    pub customization: String,
     /// Platforms in the copy.
     pub platforms: Vec<String>,
     /// Digest in ECR.
@@ -92,6 +94,7 @@ impl CopyRecord {
             source: String::new(),
             source_digest: None,
             selection: String::new(),
+            customization: String::new(),
             platforms: Vec::new(),
             digest,
             properties: String::new(),
