@@ -122,9 +122,10 @@ impl EventHandler<'_> {
             }
         }
         let failure = match &report.result {
-            Ok(FinishedCopy { properties, outcome }) => {
+            Ok(copied) => {
+                let FinishedCopy { properties, outcome } = copied;
                 let attributes = Attributes::new(properties, outcome);
-                let text = self.with_request_id(&success::copied(outcome, report.state));
+                let text = self.with_request_id(&success::copied(copied, report.state));
                 let id = attributes.image_reference.clone();
                 let result =
                     self.deliver(Response::success(self.envelope, id, text.clone(), Some(attributes))).await;

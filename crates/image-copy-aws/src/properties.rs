@@ -1,8 +1,11 @@
 //! Properties of an image in a template, which the function and the command line read.
 
+mod customize;
+
 use std::collections::HashMap;
 
 use image_copy::copy::{PlatformSelection, Request};
+use image_copy::customize::Customization;
 use image_copy::oci::{Digest, Platform, Reference, Tag};
 use image_copy::text::SanitizedText;
 use serde_json::{Map, Value};
@@ -14,7 +17,7 @@ use crate::credential_arn::CredentialArn;
 pub(crate) const ALL_PLATFORMS: &str = "all";
 
 /// Properties of `Custom::ContainerImage`. The last two are CloudFormation's.
-const PROPERTY_NAMES: [&str; 9] = [
+const PROPERTY_NAMES: [&str; 10] = [
     "ImageReference",
     "RepositoryArn",
     "Platform",
@@ -22,11 +25,12 @@ const PROPERTY_NAMES: [&str; 9] = [
     "CredentialArn",
     "Refresh",
     "IncludeReferrers",
+    "Customize",
     "ServiceToken",
     "ServiceTimeout",
 ];
 /// Number of properties that are not CloudFormation's.
-const OWN_PROPERTIES: usize = 7;
+const OWN_PROPERTIES: usize = 8;
 
 /// Properties of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub struct Properties {
     pub credentials: Option<CredentialArn>,
     /// True if signatures, SBOMs and attestations are copied too.
     pub include_referrers: bool,
+    /// Dockerfile lines that change each copied image.
+    pub customization: Option<Customization>,
 }
 
 /// Invalid property: its name, value and expected value, in one line.
@@ -120,8 +126,29 @@ impl Properties {
                 ));
             }
         };
+        let customization = match properties.get("Customize") {
+            None => None,
+            Some(value) => customize::parse(value)?,
+        };
+        if include_referrers && customization.is_some() {
+            return invalid(
+                "IncludeReferrers is true with Customize: expected one of them, because signatures and attestations do not describe a changed image",
+            );
+        }
         reject_unknown(properties, previous)?;
-        Ok(Self { source, repository, platforms, tag, credentials, include_referrers })
+        Ok(Self { source, repository, platforms, tag, credentials, include_referrers, customization })
+    }
+
+    /// Returns true if the copy has the digest of the source: no platforms are selected, and nothing is changed.
+    #[must_use]
+    pub fn keeps_digest(&self) -> bool {
+        self.platforms == PlatformSelection::All && self.customization.is_none()
+    }
+
+    /// Returns the digest of the customization for the record of a copy. Empty without one.
+    #[must_use]
+    pub fn customization_digest(&self) -> String {
+        self.customization.as_ref().map(|lines| lines.digest().to_string()).unwrap_or_default()
     }
 
     /// Returns the request of the engine.
@@ -134,7 +161,7 @@ impl Properties {
             platforms: self.platforms.clone(),
             earlier_copies: Vec::new(),
             include_referrers: self.include_referrers,
-            customization: None,
+            customization: self.customization.clone(),
         }
     }
 }

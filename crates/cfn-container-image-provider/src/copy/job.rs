@@ -200,6 +200,7 @@ impl CopyJob {
         record.source = copy_request.properties.source.to_string();
         record.source_digest = Some(plan.source_digest.clone());
         record.selection = copy_request.properties.platforms.to_string();
+        record.customization = copy_request.properties.customization_digest();
         record.platforms = plan.platforms.iter().map(ToString::to_string).collect();
         record.properties = copy_request.fingerprint.clone();
         record.is_exclusive = copy_request.is_exclusive;

@@ -97,7 +97,7 @@ fn restore_request(request: &Request, record: &CopyRecord) -> Request {
     let earlier_copies = vec![EarlierCopy {
         source_digest: source_digest.clone(),
         requested: request.platforms.clone(),
-        customization: None,
+        customization: request.customization.as_ref().map(|lines| lines.digest().clone()),
         digest: record.digest.clone(),
         platforms: record.platforms.iter().filter_map(|name| name.parse().ok()).collect(),
     }];

@@ -62,13 +62,14 @@ impl CopyRequest {
         })
     }
 
-    /// Returns the key of the item, if it is known before planning. Without a tag, a platform of an index has
-    /// a separate digest.
+    /// Returns the key of the item, if it is known before planning. Without a tag, a platform of an index and
+    /// a changed image have a separate digest.
     pub(crate) fn item_key(&self) -> Option<String> {
-        match (&self.properties.tag, &self.properties.source.digest, &self.properties.platforms) {
-            (None, None, _) => None,
-            (None, Some(_), platforms) if *platforms != PlatformSelection::All => None,
-            (_, digest, _) => Some(self.format_item_key(digest.as_ref())),
+        let properties = &self.properties;
+        match (&properties.tag, &properties.source.digest) {
+            (None, None) => None,
+            (None, Some(_)) if !properties.keeps_digest() => None,
+            (_, digest) => Some(self.format_item_key(digest.as_ref())),
         }
     }
 
@@ -100,6 +101,7 @@ impl CopyRequest {
         record.source = previous.source.to_string();
         record.source_digest = previous.source.digest.clone();
         record.selection = previous.platforms.to_string();
+        record.customization = previous.customization_digest();
         record.properties = fingerprint.clone();
         Some(record)
     }
@@ -146,10 +148,14 @@ pub(crate) fn earlier_copies(item: Option<&TagState>, selection: &PlatformSelect
         .filter_map(|copy| {
             let platforms: Result<Vec<Platform>, _> =
                 copy.platforms.iter().map(|name| name.parse()).collect();
+            let customization = match copy.customization.as_str() {
+                "" => None,
+                digest => Some(digest.parse().ok()?),
+            };
             Some(EarlierCopy {
                 source_digest: copy.source_digest.clone()?,
                 requested: selection.clone(),
-                customization: None,
+                customization,
                 digest: copy.digest.clone(),
                 platforms: platforms.unwrap_or_default(),
             })

@@ -50,10 +50,10 @@ impl ImageName {
     /// Returns the image of these properties. `None` if its digest is unknown without the source.
     fn of_properties(properties: &Properties) -> Option<Self> {
         let digest = properties.source.digest.clone();
-        let image = match (&properties.tag, &properties.platforms) {
-            (Some(tag), _) => ManifestId::Tag(tag.clone()),
-            (None, PlatformSelection::All) => ManifestId::Digest(digest?),
-            (None, _) => return None,
+        let image = match &properties.tag {
+            Some(tag) => ManifestId::Tag(tag.clone()),
+            None if properties.keeps_digest() => ManifestId::Digest(digest?),
+            None => return None,
         };
         Some(Self { repository: properties.repository.clone(), image })
     }

@@ -95,7 +95,7 @@ impl CopyResult {
             TagChange::Untagged if is_new => ("new", None),
             TagChange::Untagged | TagChange::Unchanged => ("unchanged", None),
         };
-        let message = success::copied(outcome, report.state);
+        let message = success::copied(copied, report.state);
         Self {
             attributes: Attributes::new(&copied.properties, outcome),
             change: Change {

@@ -1,14 +1,15 @@
 //! The `Reason` of a success: one sentence.
 
-use image_copy::copy::{Outcome, Progress, ReferrerCounts, TagChange};
+use image_copy::copy::{Progress, ReferrerCounts, TagChange};
 use image_copy_aws::format_timestamp;
 
-use crate::copy::WaitingImage;
+use crate::copy::{FinishedCopy, WaitingImage};
 use crate::delete::lifecycle::DeleteOutcome;
 use crate::event_state::StateUse;
 
-/// Describes a copy in one sentence, and missing parts in a second one.
-pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
+/// Describes a copy in one sentence, and missing parts in others.
+pub(crate) fn copied(copied: &FinishedCopy, state: StateUse) -> String {
+    let FinishedCopy { properties, outcome } = copied;
     let Progress { blobs, copied, skipped, .. } = outcome.blobs;
     let required = blobs - skipped;
     let blobs = match copied {
@@ -29,11 +30,15 @@ pub(crate) fn copied(outcome: &Outcome, state: StateUse) -> String {
         TagChange::Moved { .. } => "; the tag now names the image",
     };
     let referrers = outcome.referrers.as_ref().map(referrers).unwrap_or_default();
+    let customized = match &properties.customization {
+        Some(_) => " The copy has no signatures and attestations, because Customize changed the image.",
+        None => "",
+    };
     let state = match state {
         StateUse::Unavailable => " The state table could not be used, so a Delete may keep the image.",
         StateUse::Used | StateUse::Off => "",
     };
-    format!("{blobs}{foreign}{tag}.{referrers}{state}")
+    format!("{blobs}{foreign}{tag}.{referrers}{customized}{state}")
 }
 
 /// Describes the wait for a minimum age in one sentence.

@@ -80,6 +80,46 @@ fn include_referrers_is_a_boolean() {
 }
 
 #[test]
+fn customize_is_a_text_or_a_list_of_texts() {
+    let lines = |value| parse(&properties_with("Customize", value), &Value::Null).unwrap().customization;
+    let expected = Some(Customization::parse("ENV A=1\nUSER 5").unwrap());
+    for value in [json!("ENV A=1\nUSER 5\n"), json!(["ENV A=1", "USER 5"]), json!(["ENV A=1\nUSER 5", ""])] {
+        assert_eq!(lines(value), expected);
+    }
+    for value in [json!(""), json!([]), json!(["", " \n"])] {
+        assert_eq!(lines(value), None);
+    }
+    check(
+        &properties_with("Customize", json!(["ENV A=1", "RUN apt-get update"])),
+        "Customize is invalid: line 2: \"apt-get\" is not supported in RUN",
+    );
+    check(
+        &properties_with("Customize", json!(["USER 5", 3])),
+        "Customize is [\"USER 5\",3]: expected Dockerfile lines",
+    );
+    check(
+        &properties_with("Customize", json!({"A": 1})),
+        "Customize is {\"A\":1}: expected Dockerfile lines",
+    );
+    let mut referrers = properties_with("Customize", json!("USER 5"));
+    referrers["IncludeReferrers"] = json!("true");
+    check(&referrers, "IncludeReferrers is true with Customize: expected one of them");
+    referrers["Customize"] = json!("");
+    assert!(parse(&referrers, &Value::Null).unwrap().include_referrers);
+}
+
+#[test]
+fn only_an_unchanged_copy_of_all_platforms_has_the_digest_of_the_source() {
+    for (platform, lines, expected) in
+        [("all", "", true), ("all", "USER 5", false), ("linux/arm64", "", false)]
+    {
+        let mut properties = properties_with("Platform", json!(platform));
+        properties["Customize"] = json!(lines);
+        assert_eq!(parse(&properties, &Value::Null).unwrap().keeps_digest(), expected);
+    }
+}
+
+#[test]
 fn rejects_an_invalid_value_with_the_property_name() {
     check(&json!({}), "ImageReference is missing or not a string");
     check(&properties_with("ImageReference", json!(3)), "ImageReference is missing or not a string");
