@@ -11,6 +11,7 @@ locals {
     Platform      = var.platform
     CredentialArn = var.credential_arn
     Refresh       = var.refresh
+    Customize     = length(var.customize) == 0 ? null : join("\n", var.customize)
   }
 }
 

@@ -32,6 +32,12 @@ variable "include_referrers" {
   description = "Also copies signatures, SBOMs and attestations."
 }
 
+variable "customize" {
+  type        = list(string)
+  default     = []
+  description = "Dockerfile lines that change each image. They cannot be combined with include_referrers."
+}
+
 variable "refresh" {
   type        = string
   default     = null
