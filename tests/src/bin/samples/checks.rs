@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use aws_emulator::Repository;
 use aws_emulator::stack::{CallOutcome, DeployedResource, OperationReport, StackStatus};
+use aws_emulator::{Blob, Manifest, Repository};
 use serde_json::{Value, json};
 
 use crate::deployment::SampleImage;
@@ -69,6 +69,16 @@ impl Checks {
                     format!("{id}: tag {tag} in ECR names {named}, expected the index {document}")
                 });
             }
+            Root::Changed(source) => {
+                let damage = repository.integrity_errors(tag);
+                let has_layers = bytes.is_some_and(|bytes| has_layers_of(&bytes, source));
+                self.require(has_layers && named != source.digest && damage.is_empty(), || {
+                    format!(
+                        "{id}: tag {tag} in ECR names {named}, expected a changed image of {}: {damage:?}",
+                        source.digest
+                    )
+                });
+            }
         }
         for manifest in &copied.children {
             let same = repository.manifest(&manifest.digest).is_some_and(|bytes| bytes == manifest.bytes);
@@ -101,7 +111,12 @@ impl Checks {
         });
         let digest = match &copied.root {
             Root::Identical(root) => root.digest.clone(),
-            Root::Selection(_) => repository.resolve(tag).unwrap_or_default(),
+            Root::Selection(_) | Root::Changed(_) => repository.resolve(tag).unwrap_or_default(),
+        };
+        let size = match &copied.root {
+            // The new config and layer count too.
+            Root::Changed(_) => repository.manifest(&digest).map_or(0, |bytes| size_of_blobs(&bytes)),
+            Root::Identical(_) | Root::Selection(_) => copied.blobs.iter().map(Blob::size).sum(),
         };
         let source = image.releases[number].image.digest();
         let mut expected = json!({
@@ -114,7 +129,7 @@ impl Checks {
             "RepositoryUri": uri,
             "Tag": tag,
             "MediaType": copied.media_type,
-            "Size": copied.size().to_string(),
+            "Size": size.to_string(),
         });
         if image.includes_referrers() {
             expected["Referrers"] = json!("1 copied");
@@ -165,4 +180,21 @@ impl Checks {
             self.require(false, || format!("{uri} has lost manifest {digest}"));
         }
     }
+}
+
+/// Returns true if the layers of a manifest start with those of `source`.
+fn has_layers_of(manifest: &[u8], source: &Manifest) -> bool {
+    let layers = |bytes: &[u8]| {
+        let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        document["layers"].as_array().cloned().unwrap_or_default()
+    };
+    let expected = layers(&source.bytes);
+    !expected.is_empty() && layers(manifest).starts_with(&expected)
+}
+
+/// Returns the sum of the sizes of config and layers.
+fn size_of_blobs(manifest: &[u8]) -> u64 {
+    let document: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    let layers = document["layers"].as_array().into_iter().flatten();
+    layers.chain([&document["config"]]).filter_map(|entry| entry["size"].as_u64()).sum()
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::defect::Defect;
 use crate::export::{Export, Resource, Sample};
-use crate::release::{Reference, Release, Selection};
+use crate::release::{ExpectedCopy, Reference, Release, Selection};
 
 /// Duration of one second of CloudFormation's timeout, which is 3600 of them.
 const SECOND: Duration = Duration::from_millis(20);
@@ -188,6 +188,16 @@ impl<'a> SampleImage<'a> {
     /// Returns true if the source requires credentials.
     pub(crate) fn is_private(&self) -> bool {
         self.resource.properties.contains_key("CredentialArn")
+    }
+
+    /// Returns the expected copy of a release.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the image does not have a selected platform.
+    pub(crate) fn expected_copy(&self, number: usize) -> Result<ExpectedCopy, BoxError> {
+        let copied = self.releases[number].expected_copy(&self.selection)?;
+        if self.resource.properties.contains_key("Customize") { copied.changed() } else { Ok(copied) }
     }
 
     pub(crate) fn includes_referrers(&self) -> bool {

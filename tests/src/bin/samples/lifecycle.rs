@@ -97,7 +97,7 @@ fn check_copy(
     image: &SampleImage<'_>,
     number: usize,
 ) -> Result<(), BoxError> {
-    let copied = image.releases[number].expected_copy(&image.selection)?;
+    let copied = image.expected_copy(number)?;
     checks.check_copy(image, &copied);
     match deployment.stack.resource(&image.resource.logical_id) {
         Some(live) => checks.check_attributes(image, number, &copied, &live),
@@ -157,12 +157,11 @@ fn check_retained(checks: &mut Checks, image: &SampleImage<'_>, digest: &str) {
 
 /// Returns the digests of all manifests of a copied release.
 fn manifests_of(image: &SampleImage<'_>, number: usize, root: &str) -> Result<Vec<String>, BoxError> {
-    let release = &image.releases[number];
-    let ExpectedCopy { children, .. } = release.expected_copy(&image.selection)?;
+    let ExpectedCopy { children, .. } = image.expected_copy(number)?;
     let mut digests: Vec<_> = children.into_iter().map(|child| child.digest).collect();
     digests.push(root.to_owned());
     if image.includes_referrers() {
-        digests.push(release.signature.digest().to_owned());
+        digests.push(image.releases[number].signature.digest().to_owned());
     }
     Ok(digests)
 }

@@ -114,6 +114,8 @@ pub(crate) enum Root {
     Identical(Manifest),
     /// A new index with this content.
     Selection(Value),
+    /// A new manifest, whose first layers are those of this manifest of the source.
+    Changed(Manifest),
 }
 
 impl Release {
@@ -155,7 +157,7 @@ impl Release {
             }
         };
         let image = match &root {
-            Root::Identical(manifest) => Some(manifest),
+            Root::Identical(manifest) | Root::Changed(manifest) => Some(manifest),
             Root::Selection(_) => None,
         };
         let blobs = self.blobs_of(children.iter().chain(image))?;
@@ -186,9 +188,19 @@ fn selected(entries: &Value, digests: &[&str]) -> Vec<Value> {
 }
 
 impl ExpectedCopy {
-    /// Returns the value of the attribute `Size`.
-    pub(crate) fn size(&self) -> u64 {
-        self.blobs.iter().map(Blob::size).sum()
+    /// Returns the expected copy if lines change the image: only the layers are those of the source.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the copy is an index.
+    pub(crate) fn changed(self) -> Result<Self, BoxError> {
+        let Root::Identical(source) = &self.root else {
+            return Err("a sample with Customize must select one platform".into());
+        };
+        let document: Value = serde_json::from_slice(&source.bytes)?;
+        let is_layer = |blob: &Blob| document["config"]["digest"] != blob.digest();
+        let blobs = self.blobs.into_iter().filter(is_layer).collect();
+        Ok(Self { root: Root::Changed(source.clone()), blobs, ..self })
     }
 }
 
