@@ -15,9 +15,11 @@ use image_copy::copy::{
     Destination, EarlierCopy, Failure, Inventory, NullReporter, Outcome, Problem, RepositorySettings,
     Request, Side, TransferLimits, plan, read_current_state, transfer,
 };
+use image_copy::http;
 use image_copy::oci::{self, Digest, Tag};
 use image_copy::registry::{Error, ManifestId, Repository};
 use support::World;
+use tokio::time::Instant;
 
 fn index() -> Image {
     ImageBuilder::new(1).platforms(&["linux/amd64", "linux/arm64"]).attestations().index()
@@ -30,6 +32,8 @@ enum Start {
     AfterHead(Arc<Log>),
     /// Fails as ECR does if the repository does not exist.
     RepositoryNotFound,
+    /// Fails at this time because the API sent nothing for this long.
+    SilentUntil(Instant, Duration),
 }
 
 /// An inventory that records its calls.
@@ -66,6 +70,12 @@ impl Inventory for Recorder {
                     }
                 }
                 Start::RepositoryNotFound => return Err(not_found()),
+                Start::SilentUntil(end, time) => {
+                    tokio::time::sleep_until(*end).await;
+                    let kind = http::ErrorKind::Silent { time: *time, proxy: None };
+                    let host = "api.ecr.eu-west-1.amazonaws.com".into();
+                    return Err(http::Error { kind, host, attempts: 1, elapsed: *time }.into());
+                }
             }
             self.repository.manifests(ids).await
         }
@@ -155,6 +165,21 @@ async fn one_platform_of_a_pinned_index_causes_three_calls_and_two_if_unchanged(
     assert_eq!(outcome.unwrap().manifests_written, 0);
     assert_eq!(calls, ["manifests of 2", "blobs"]);
     assert!(world.upstream_requests(mark).is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_the_deadline_ends_is_a_missed_deadline_unless_it_was_silent_for_long() {
+    for (silence, is_missed_deadline) in [(50, true), (900, false)] {
+        let mut world = World::start().await;
+        world.put_hub_image("3.13", &index());
+        let request = world.request("python:3.13", Some("3.13"), "all");
+        let end = Instant::now() + Duration::from_secs(1);
+        world.deadline = Some(end);
+        let start = Start::SilentUntil(end, Duration::from_millis(silence));
+        let (_, to) = recorder(&world, start, false);
+        let failure = read_current_state(&request, &world.source(&request), &to).await.unwrap_err();
+        assert_eq!(matches!(*failure, Failure::Deadline { .. }), is_missed_deadline, "{failure}");
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,15 @@ impl Error {
 
     /// Returns true if the host sent nothing for too long.
     pub(crate) fn is_silent_host(&self) -> bool {
-        matches!(self.kind, ErrorKind::Silent { .. })
+        self.silence().is_some()
+    }
+
+    /// Returns the time for which the host sent nothing, if that is the error.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        match self.kind {
+            ErrorKind::Silent { time, .. } => Some(time),
+            _ => None,
+        }
     }
 }
 

@@ -239,6 +239,14 @@ impl Failure {
         }
     }
 
+    /// Returns the time for which a host sent nothing, if that is the cause.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        match self {
+            Self::Registry { cause: registry::Error::Http(error), .. } => error.silence(),
+            _ => None,
+        }
+    }
+
     /// Returns true if the source failed to return a child manifest or a blob of the image. A typo in the
     /// reference cannot cause this.
     #[must_use]
