@@ -107,12 +107,16 @@ class Stack:
         return Machine(self.cloud, name, properties["Definition"])
 
     def describe(self, name: str, machine: Machine):
-        """Creates a stack in CloudFormation with the outputs of the template for a state machine."""
+        """Creates a stack in CloudFormation with the parameters and outputs of the template for a state machine."""
         evaluation = Evaluation(TEMPLATE, {})
         evaluation.names |= {"Bucket": self.BUCKET, "Refresh": machine.arn}
         # A stack needs a resource.
         resources = {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
-        template = {"Resources": resources, "Outputs": evaluation.value(TEMPLATE["Outputs"])}
+        template = {
+            "Parameters": TEMPLATE["Parameters"],
+            "Resources": resources,
+            "Outputs": evaluation.value(TEMPLATE["Outputs"]),
+        }
         self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
     def put_list(self, text: str):
