@@ -89,5 +89,7 @@ async fn a_waiting_image_is_no_news() {
     let report = read(&account, "runs/1/report.json");
     let until = report["Images"][0]["WaitsUntil"].as_str().unwrap();
     assert!(until.ends_with('Z'), "{report}");
-    assert!(result["Message"].as_str().unwrap().contains(&format!("python:3.13 until {until}")), "{result}");
+    let waiting = &report["Images"][0]["SourceDigest"].as_str().unwrap()[.."sha256:".len() + 12];
+    let line = format!("python:3.13: {waiting} until {until}");
+    assert!(result["Message"].as_str().unwrap().contains(&line), "{result}");
 }
