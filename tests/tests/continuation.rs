@@ -254,8 +254,8 @@ async fn ends_before_the_timeout_of_the_stack() {
 
 #[tokio::test]
 async fn an_event_delivered_again_during_its_continuation_has_the_same_result() {
-    let account = account(Duration::from_secs(5), 4 * MIB).await;
-    let image = image(&[4 * MIB; 40]);
+    let account = account(Duration::from_secs(8), 4 * MIB).await;
+    let image = image(&[4 * MIB; 60]);
     account.publish("3.13", &image);
     let function = &account.world.function;
     let again = async {
@@ -285,8 +285,8 @@ async fn an_event_delivered_again_during_its_continuation_has_the_same_result() 
 
 #[tokio::test]
 async fn an_event_and_its_continuation_delivered_twice_have_the_same_result() {
-    let account = account(Duration::from_secs(5), 4 * MIB).await;
-    let image = image(&[4 * MIB; 40]);
+    let account = account(Duration::from_secs(8), 4 * MIB).await;
+    let image = image(&[4 * MIB; 60]);
     account.publish("3.13", &image);
     let call = create(&account, &account.properties("python:3.13")).await;
     let first = response_of(call.clone());
