@@ -17,7 +17,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 # Maximum size of a zip file in bytes. Lambda downloads and unpacks it in every cold start.
-readonly LARGEST_ZIP=6400000
+readonly LARGEST_ZIP=6600000
 # The glibc version of provided.al2023.
 readonly NEWEST_GLIBC=2.34
 

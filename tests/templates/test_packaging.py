@@ -204,7 +204,7 @@ class Package(Workplace):
         done = self.package()
         self.assertEqual(done.returncode, 1)
         self.assertIn("arm64 needs glibc 2.35, which provided.al2023 does not have", done.stderr)
-        (self.world / "function").write_bytes(elf.with_versions(libc=["GLIBC_2.34"]) + os.urandom(6_400_000))
+        (self.world / "function").write_bytes(elf.with_versions(libc=["GLIBC_2.34"]) + os.urandom(6_600_000))
         done = self.package()
         self.assertEqual(done.returncode, 1)
         self.assertIn("bootstrap-arm64.zip is too large", done.stderr)
