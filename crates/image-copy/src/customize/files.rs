@@ -67,7 +67,7 @@ impl Files {
         mode: Option<u32>,
         owner: Owner,
     ) -> Result<(), String> {
-        if self.0.contains_key(path) || is_standard_directory(path) {
+        if self.0.contains_key(path) || self.is_directory(path) {
             return Err(format!("{} exists. Use mkdir -p", quoted(path)));
         }
         if !self.is_directory(parent(path)) {
@@ -79,7 +79,7 @@ impl Files {
 
     /// Creates an empty file. An entry of these lines stays unchanged.
     pub(super) fn touch(&mut self, path: &str, owner: Owner) -> Result<(), String> {
-        if self.0.contains_key(path) || is_standard_directory(path) {
+        if self.0.contains_key(path) || self.is_directory(path) {
             return Ok(());
         }
         self.insert(path, Entry { kind: Kind::File(String::new()), mode: FILE_MODE, owner })
@@ -148,8 +148,13 @@ impl Files {
         Ok(())
     }
 
+    /// Returns true for a directory of these lines, and for a standard one. A directory without an entry of its own
+    /// can have entries below it.
     fn is_directory(&self, path: &str) -> bool {
-        is_standard_directory(path) || matches!(self.0.get(path), Some(Entry { kind: Kind::Directory, .. }))
+        let below = format!("{path}/");
+        is_standard_directory(path)
+            || matches!(self.0.get(path), Some(Entry { kind: Kind::Directory, .. }))
+            || self.0.range(below.clone()..).next().is_some_and(|(name, _)| name.starts_with(&below))
     }
 
     fn insert(&mut self, path: &str, entry: Entry) -> Result<(), String> {

@@ -125,11 +125,13 @@ fn files() {
     check_files("RUN mkdir -pm 1777 /a /b", &["d 1777 0:0 a/", "d 1777 0:0 b/"]);
     check_files("RUN mkdir --parents --mode=700 -- /a/-b", &["d 700 0:0 a/-b/"]);
     check_files("RUN mkdir /a && mkdir /a/b", &["d 755 0:0 a/", "d 755 0:0 a/b/"]);
+    check_files("RUN mkdir -p /a/b && mkdir /a/c", &["d 755 0:0 a/b/", "d 755 0:0 a/c/"]);
     check_files("RUN [\"mkdir\", \"-p\", \"/a b\"]", &["d 755 0:0 a b/"]);
     check_files("RUN mkdir -p data", &["d 755 0:0 srv/app/data/"]);
     check_files("RUN mkdir -p /tmp /var/lib/x", &["d 755 0:0 var/lib/x/"]);
     check_files("RUN mkdir -p /x/$A", &["d 755 0:0 x/one/"]);
     check_files("RUN touch /etc/x /a", &["f 644 0:0 a \"\"", "f 644 0:0 etc/x \"\""]);
+    check_files("RUN mkdir -p /a/b && touch /a", &["d 755 0:0 a/b/"]);
     check_files("RUN touch /a && chmod 600 /a && chown 5:6 /a", &["f 600 5:6 a \"\""]);
     check_files(
         "RUN mkdir -p /a && touch /a/x /b && chmod -R 700 /a && chown -R 7 /a",

@@ -74,6 +74,9 @@ fn rejects_what_depends_on_the_files_of_the_base() {
     check("COPY <<EOF /etc\nEOF", 1, "is a directory");
     check("COPY <<EOF /x/\nEOF", 1, "is a directory");
     check("RUN touch /a && mkdir -p /a/b", 1, "\"/a\" is not a directory");
+    check("RUN mkdir -p /a/b && mkdir /a", 1, "\"/a\" exists");
+    check("RUN mkdir -p /a/b && ln -s /x /a", 1, "\"/a\" is a directory");
+    check("RUN mkdir -p /a/b\nCOPY <<EOF /a\nEOF", 2, "\"/a\" is a directory");
     check("RUN touch /a && mkdir -p /a", 1, "is not a directory");
     check("RUN ln -s /b /a && touch /a/c", 1, "\"/a\" is not a directory");
     check("RUN ln -s /b /a && chmod 700 /a", 1, "is a symbolic link");
