@@ -109,13 +109,22 @@ fn value<T, E: Display>(
 }
 
 fn range(text: &str) -> Result<VersionReq, String> {
+    translated_range(text, "^3.9 or \">=1.2, <2\"", str::to_owned)
+}
+
+/// Parses a range in a form that `translate` turns into that of `semver`. `example` is one in the same form.
+pub(super) fn translated_range(
+    text: &str,
+    example: &str,
+    translate: fn(&str) -> String,
+) -> Result<VersionReq, String> {
     if text.len() > MAX_RANGE_BYTES {
         return Err(format!("{} is longer than {MAX_RANGE_BYTES} bytes", quoted(text)));
     }
-    text.parse().map_err(|error: semver::Error| {
+    translate(text).parse().map_err(|error: semver::Error| {
         // The reason can quote a character of the text.
         let reason = SanitizedText::from(error.to_string().as_str());
-        format!("{} is not a range such as ^3.9 or \">=1.2, <2\": {reason}", quoted(text))
+        format!("{} is not a range such as {example}: {reason}", quoted(text))
     })
 }
 

@@ -10,17 +10,14 @@ use semver::VersionReq;
 
 use crate::list::entry::Entry;
 use crate::list::fields::Fields;
-use crate::list::output::{Output, quoted};
+use crate::list::output::Output;
+use crate::list::rules::translated_range;
 use crate::list::tag_pattern::TagPattern;
 use crate::list::tag_rules::TagRules;
 use crate::oci::Tag;
-use crate::text::SanitizedText;
 
 /// Operators of a constraint. Longer ones are first.
 const OPERATORS: [&str; 7] = [">=", "<=", ">", "<", "=", "^", "~"];
-
-/// Maximum length of a range in bytes.
-const MAX_RANGE_BYTES: usize = 256;
 
 /// Adds the entries of an item. `entry` is the one without tags.
 pub(super) fn parse(item: &Fields<'_>, entry: &Entry, output: &mut Output) {
@@ -93,14 +90,8 @@ fn exact_tag(expression: &str) -> Option<Tag> {
 /// # Errors
 /// The reason if the range is invalid.
 pub fn regsync_range(text: &str) -> Result<VersionReq, String> {
-    if text.len() > MAX_RANGE_BYTES {
-        return Err(format!("{} is longer than {MAX_RANGE_BYTES} bytes", quoted(text)));
-    }
-    let constraints: Vec<String> = text.split_whitespace().map(constraint).collect();
-    constraints.join(", ").parse().map_err(|error: semver::Error| {
-        // The reason can quote a character of the text.
-        let reason = SanitizedText::from(error.to_string().as_str());
-        format!("{} is not a range such as \">=1.2 <2\": {reason}", quoted(text))
+    translated_range(text, "\">=1.2 <2\"", |text| {
+        text.split_whitespace().map(constraint).collect::<Vec<String>>().join(", ")
     })
 }
 
