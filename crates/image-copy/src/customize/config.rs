@@ -57,10 +57,15 @@ impl ImageConfig {
         self.runtime.set("Env", &self.variables);
     }
 
-    /// Sets a key of a map, such as `Labels`.
-    pub(super) fn set_key(&mut self, map: &str, key: &str, value: &impl Serialize) -> Result<(), String> {
+    /// Sets keys of a map, such as `Labels`. The map is parsed once, because it can have many keys.
+    pub(super) fn set_keys(&mut self, map: &str, pairs: &[(String, impl Serialize)]) -> Result<(), String> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
         let mut object = self.runtime.object(map)?;
-        object.set(key, value);
+        for (key, value) in pairs {
+            object.set(key, value);
+        }
         self.runtime.set(map, &object);
         Ok(())
     }

@@ -37,9 +37,7 @@ pub(super) fn evaluate(
         evaluation.apply(&line.instruction).map_err(failed)?;
     }
     let Evaluation { mut config, files, .. } = evaluation;
-    for (name, value) in labels {
-        config.set_key("Labels", name, value).map_err(invalid)?;
-    }
+    config.set_keys("Labels", labels).map_err(invalid)?;
     let layer = layer::create(&files, time).map_err(invalid)?;
     // All files are in one layer, which belongs to the last line with files. Other lines have none.
     let last = lines.iter().rposition(|line| line.instruction.has_files()).filter(|_| layer.is_some());
@@ -69,31 +67,32 @@ impl Evaluation {
                 }
             }
             Instruction::Label(pairs) => {
-                for (name, value) in self.expand_pairs(pairs)? {
-                    self.config.set_key("Labels", &name, &value)?;
-                }
+                let labels = self.expand_pairs(pairs)?;
+                self.config.set_keys("Labels", &labels)?;
             }
             Instruction::Volume(words) => {
+                let mut volumes = Vec::new();
                 for word in words {
                     let path = self.expand(word)?;
                     if path.trim().is_empty() {
                         return Err(format!("the volume {} is empty", quoted(word)));
                     }
-                    self.config.set_key("Volumes", path.trim(), &present())?;
+                    volumes.push((path.trim().to_owned(), present()));
                 }
+                self.config.set_keys("Volumes", &volumes)?;
             }
             Instruction::Expose(words) => {
+                let mut exposed = Vec::new();
                 for word in words {
                     let ports = self.expand(word)?;
                     if ports.trim().is_empty() {
                         return Err(format!("the port {} is empty", quoted(word)));
                     }
-                    for port in ports.split_whitespace() {
-                        for port in parse_ports(port)? {
-                            self.config.set_key("ExposedPorts", &port, &present())?;
-                        }
+                    for range in ports.split_whitespace() {
+                        exposed.extend(parse_ports(range)?.into_iter().map(|port| (port, present())));
                     }
                 }
+                self.config.set_keys("ExposedPorts", &exposed)?;
             }
             Instruction::User(word) => {
                 let user = self.expand(word)?;
