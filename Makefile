@@ -10,6 +10,10 @@ BOOTSTRAP := $(RELEASE)
 # The AWS actions that the function used in the tests. The file exists only if all tests passed.
 ACTIONS_SEEN := $(abspath $(TARGET))/actions-seen
 
+# Builds the debug programs, with the tests. Without the tests, tokio, serde_json and others have fewer features, and
+# Cargo compiles them and their dependents again.
+BUILD_ALL := $(CARGO) build --locked --workspace --all-targets
+
 # Private items are documented too, so links to them are valid.
 RUSTDOC_LINTS := -Dwarnings -Arustdoc::private_intra_doc_links
 
@@ -23,7 +27,7 @@ demo: $(BOOTSTRAP) ## Run the function in a stack that is created, updated, roll
 
 test: ## Run all tests that need only Rust
 	@rm -f $(ACTIONS_SEEN) $(ACTIONS_SEEN).part
-	$(CARGO) build --locked --workspace --all-targets
+	$(BUILD_ALL)
 	ACTIONS_SEEN=$(ACTIONS_SEEN).part $(CARGO) test --locked --workspace
 	@mv $(ACTIONS_SEEN).part $(ACTIONS_SEEN)
 
@@ -42,22 +46,20 @@ check: ## Check format, lints, documentation, language, dependencies and license
 templates: ## Test templates, samples, scripts and docs (needs Python 3 and jq)
 	tests/templates/run.sh
 
-# With the features of the whole workspace, make test has compiled the dependencies already.
 refresh: ## Run the definition of the refresh stack with the real function (needs Python 3)
-	$(CARGO) build --locked --workspace --bin bootstrap --bin container-image --bin refresh-world
+	$(BUILD_ALL)
 	PROGRAMS=$(abspath $(TARGET))/debug tests/templates/run.sh --refresh
 
 samples: $(BOOTSTRAP) ## Run the images of the samples through the function: create, update, delete (needs Python 3)
 	tests/templates/run.sh --export $(TARGET)/samples.json
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin samples -- $(TARGET)/samples.json
 
-# With the features of the whole workspace, make test has compiled the dependencies already.
 interop: ## Copy between real registries and compare with skopeo (needs Go, and Debian packages that it lists)
-	$(CARGO) build --locked --workspace --bin container-image
+	$(BUILD_ALL)
 	tests/interop/run.py $(TARGET)/debug/container-image $(TARGET)/interop
 
 measure: $(BOOTSTRAP) ## Measure cold start and peak memory, also for hostile inputs, and compare with the limits
-	$(CARGO) build --locked --workspace --bin container-image
+	$(BUILD_ALL)
 	BOOTSTRAP=$(BOOTSTRAP) $(CARGO) run --locked --quiet -p end-to-end --bin measure
 
 bench: ## Compare speed and CPU time with crane and skopeo (needs Go, and the packages of interop)
