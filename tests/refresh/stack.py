@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 
 from cloud import Cloud
-from template import ACCOUNT, ROOT, Evaluation, load
+from template import ACCOUNT, REFRESH, Evaluation, load
 
-TEMPLATE = load(ROOT / "cloudformation" / "image-refresh.yaml")
+TEMPLATE = load(REFRESH)
 # Name of the stack of `Evaluation`, which is a part of the owner's name.
 OWNER = "refresh/stack"
 # Maximum duration of an execution in seconds.

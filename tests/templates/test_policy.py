@@ -1,6 +1,8 @@
 """The provider's role allows exactly the actions that the provider calls.
 
-Objects in S3 and tags of sources are the exception: only the policy of the refresh stack allows them. There are two lists of these actions. In the code, each call names its action for error messages. The
+Objects in S3 and tags of sources are the exception: only the policy of the refresh stack allows them.
+
+There are two lists of these actions. In the code, each call names its action for error messages. The
 emulator lists the provider's requests during all tests (`make test`), including actions that another
 call requires.
 """
