@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use image_copy::oci::Digest;
 
-use super::tag_state::{CopyRecord, Lease, Owner, TagState};
+use super::copy_record::{CopyRecord, Owner};
+use super::tag_state::{Lease, TagState};
 
 /// The partition key.
 pub(crate) const IMAGE: &str = "Image";

@@ -2,6 +2,8 @@
 //!
 //! Copies work without the state, so every call ends within [`BUDGET`].
 
+mod copies;
+mod copy_record;
 mod item;
 #[cfg(feature = "command-line")]
 mod scan;
@@ -25,11 +27,12 @@ use crate::AwsClients;
 use crate::endpoints::Service;
 use crate::retry::{RetryPolicy, RetryingClient};
 
+pub use copy_record::{CopyRecord, Owner};
 use item::{IMAGE, Item, VERSION};
 #[cfg(feature = "command-line")]
 pub use scan::TableContent;
 pub use seen::SeenDigests;
-pub use tag_state::{CopyRecord, Lease, Owner, TagState};
+pub use tag_state::{Lease, TagState};
 
 /// Time for one call with all its attempts. DynamoDB responds in milliseconds.
 const BUDGET: Duration = Duration::from_secs(4);

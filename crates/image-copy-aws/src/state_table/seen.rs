@@ -62,7 +62,7 @@ impl TagState {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tag_state::{CopyRecord, Owner};
+    use super::super::copy_record::{CopyRecord, Owner};
     use super::*;
 
     fn digest(number: u64) -> Digest {

@@ -5,15 +5,12 @@
 //! [`StateTable`]: super::StateTable
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use image_copy::oci::Digest;
 
+use super::copy_record::{CopyRecord, Owner};
 use super::seen::SeenDigests;
-
-/// Number of copies that are kept for each tag, in addition to the newest of each owner.
-const MAX_COPIES: usize = 20;
 
 /// Seconds for which the time of a Delete is kept. CloudFormation waits at most an hour for a custom
 /// resource, so no event older than the Delete can run after that.
@@ -22,91 +19,6 @@ const ENDED_SECONDS: u64 = 7200;
 /// Seconds for which an item with first-seen times and without an owner is kept: 90 days. The longest minimum
 /// age is 60 days.
 const SEEN_SECONDS: u64 = 90 * 24 * 3600;
-
-/// Maximum number of child manifests recorded for one index, so that an item with [`MAX_COPIES`] indexes
-/// stays below DynamoDB's 400 KB.
-const MAX_CHILDREN: usize = 150;
-
-/// Owner of a tag: `<stack id>/<logical id>` of a resource, or the `Owner` of a direct event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(String);
-
-impl Owner {
-    /// Creates the owner for a resource of a stack.
-    #[must_use]
-    pub fn of_resource(stack_id: &str, logical_id: &str) -> Self {
-        Self(format!("{stack_id}/{logical_id}"))
-    }
-
-    /// Creates an owner from its name in the table.
-    #[must_use]
-    pub fn named(name: impl Into<String>) -> Self {
-        Self(name.into())
-    }
-
-    /// Returns the name in the table.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// One copy that the tag names, or named before.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CopyRecord {
-    /// Time of the event, in seconds since 1970.
-    pub time: u64,
-    /// The owner for which it was made.
-    pub owner: Owner,
-    /// The source reference in the template.
-    pub source: String,
-    /// Digest of the source reference. `None` if an earlier provider made the copy.
-    pub source_digest: Option<Digest>,
-    /// The selection of platforms, as text.
-    pub selection: String,
-    /// Digest of the customization, or empty.
-    pub customization: String,
-    /// Platforms in the copy.
-    pub platforms: Vec<String>,
-    /// Digest in ECR.
-    pub digest: Digest,
-    /// Hash of the resource's properties. An Update with the same hash is a rollback.
-    pub properties: String,
-    /// True if no other owner can put another image under the tag.
-    pub is_exclusive: bool,
-    /// Attributes that this version does not know. They are kept.
-    pub(crate) unknown: HashMap<String, AttributeValue>,
-}
-
-impl CopyRecord {
-    /// Creates a record of a copy with this digest in ECR. The other fields are empty.
-    #[must_use]
-    pub fn new(time: u64, owner: Owner, digest: Digest) -> Self {
-        Self {
-            time,
-            owner,
-            source: String::new(),
-            source_digest: None,
-            selection: String::new(),
-            customization: String::new(),
-            platforms: Vec::new(),
-            digest,
-            properties: String::new(),
-            is_exclusive: false,
-            unknown: HashMap::new(),
-        }
-    }
-
-    fn is_same_copy(&self, other: &Self) -> bool {
-        Self { time: other.time, unknown: other.unknown.clone(), ..self.clone() } == *other
-    }
-}
 
 /// Temporary right to change a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,73 +105,12 @@ impl TagState {
             || self.ended.get(owner).is_some_and(|ended| *ended >= time)
     }
 
-    /// Returns the copies for an owner, newest first.
-    pub fn copies_of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a CopyRecord> {
-        self.copies.iter().rev().filter(move |copy| copy.owner == *owner)
-    }
-
-    /// Returns the newest copy of another owner that excludes this copy: it has another digest, and one of the
-    /// two is exclusive.
-    #[must_use]
-    pub fn conflict_with(&self, copy: &CopyRecord) -> Option<&CopyRecord> {
-        let others = self.owners.keys().filter(|owner| **owner != copy.owner);
-        others
-            .filter_map(|owner| self.copies_of(owner).next())
-            .find(|newest| newest.digest != copy.digest && (newest.is_exclusive || copy.is_exclusive))
-    }
-
-    /// Returns true if a copy with this digest is recorded.
-    #[must_use]
-    pub fn has_copy(&self, digest: &Digest) -> bool {
-        self.copies.iter().any(|copy| copy.digest == *digest)
-    }
-
-    /// Returns digests of the copies of all owners, newest first, without duplicates.
-    #[must_use]
-    pub fn owned_digests(&self) -> Vec<Digest> {
-        let mut digests: Vec<Digest> = Vec::new();
-        for copy in self.copies.iter().rev().filter(|copy| self.owners.contains_key(&copy.owner)) {
-            if !digests.contains(&copy.digest) {
-                digests.push(copy.digest.clone());
-            }
-        }
-        digests
-    }
-
     /// Adds an owner and its newest copy.
     #[must_use]
     pub fn with_owner(mut self, record: CopyRecord) -> Self {
         self.owners.insert(record.owner.clone(), record.time);
         self.ended.remove(&record.owner);
         self.with_copy(record)
-    }
-
-    /// Adds a copy as the newest, unless the newest of its owner is the same.
-    #[must_use]
-    pub fn with_copy(mut self, record: CopyRecord) -> Self {
-        let newest = self.copies.iter_mut().rev().find(|copy| copy.owner == record.owner);
-        match newest {
-            Some(newest) if newest.is_same_copy(&record) => newest.time = record.time,
-            _ => self.copies.push(record),
-        }
-        self.prune();
-        self
-    }
-
-    /// Adds the child manifests of a copy that is an index.
-    #[must_use]
-    pub fn with_children(mut self, index: &Digest, children: &[Digest]) -> Self {
-        if !children.is_empty() {
-            self.children.insert(index.clone(), children.iter().take(MAX_CHILDREN).cloned().collect());
-        }
-        self
-    }
-
-    /// Adds a copy that is older than all others.
-    #[must_use]
-    pub fn with_earliest_copy(mut self, record: CopyRecord) -> Self {
-        self.copies.insert(0, record);
-        self
     }
 
     /// Records the digest that the tag named before its first owner.
@@ -325,22 +176,6 @@ impl TagState {
         let seconds = if self.seen.is_empty() { ENDED_SECONDS } else { SEEN_SECONDS };
         self.owners.is_empty().then(|| now + seconds)
     }
-
-    /// Keeps the newest copies and the newest of each owner.
-    fn prune(&mut self) {
-        let first_kept = self.copies.len().saturating_sub(MAX_COPIES);
-        let keep: Vec<bool> = (0..self.copies.len())
-            .map(|at| {
-                let owner = &self.copies[at].owner;
-                let is_newest = !self.copies[at + 1..].iter().any(|later| later.owner == *owner);
-                at >= first_kept || (is_newest && self.owners.contains_key(owner))
-            })
-            .collect();
-        let mut keep = keep.into_iter();
-        self.copies.retain(|_| keep.next().unwrap_or(true));
-        let copies = &self.copies;
-        self.children.retain(|index, _| copies.iter().any(|copy| copy.digest == *index));
-    }
 }
 
 #[cfg(test)]
@@ -357,24 +192,6 @@ mod tests {
 
     fn state() -> TagState {
         TagState::new("host/app:1")
-    }
-
-    #[test]
-    fn keeps_the_newest_copies_and_the_newest_of_each_owner() {
-        let mut state = state().with_owner(copy(1, "Old", "old"));
-        for time in 2..40 {
-            state = state.with_owner(copy(time, "A", &time.to_string()));
-        }
-        assert_eq!(state.copies.len(), MAX_COPIES + 1);
-        assert_eq!(state.copies[0], copy(1, "Old", "old"));
-        assert_eq!(state.copies_of(&owner("A")).next(), Some(&copy(39, "A", "39")));
-    }
-
-    #[test]
-    fn an_identical_copy_only_changes_its_time() {
-        let state = state().with_owner(copy(1, "A", "a")).with_owner(copy(2, "A", "a"));
-        assert_eq!(state.copies, [copy(2, "A", "a")]);
-        assert_eq!(state.owners[&owner("A")], 2);
     }
 
     #[test]
