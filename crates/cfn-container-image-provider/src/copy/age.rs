@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use image_copy::oci::Digest;
-use image_copy_aws::{Owner, TagState, WriteOutcome};
+use image_copy_aws::{CopyRecord, Owner, TagState, WriteOutcome};
 
 use crate::event_state::{EventState, NoState, Store};
 use crate::failure::Failure;
@@ -57,7 +57,8 @@ pub(crate) async fn judge<S: Store>(
         let now = state.now();
         let first_seen = item.first_seen(digest).unwrap_or(now);
         let until = first_seen + request.min_age.as_secs();
-        if until <= now || (request.exists && is_newest_copy(&item, request)) {
+        let is_current = |copy: &CopyRecord| copy.source_digest.as_ref() == Some(*digest);
+        if until <= now || (request.exists && item.current_copy(request.owner).is_some_and(is_current)) {
             return Ok(Age::Sufficient);
         }
         let waiting = Age::Waiting(WaitTime { first_seen, until });
@@ -79,13 +80,6 @@ pub(crate) async fn judge<S: Store>(
             Err(no_state) => Err(no_state),
         };
     }
-}
-
-/// Returns true if the owner's newest copy is from this digest.
-fn is_newest_copy(item: &TagState, request: &AgeRequest<'_>) -> bool {
-    let newest = item.copies_of(request.owner).next();
-    item.owners.contains_key(request.owner)
-        && newest.is_some_and(|newest| newest.source_digest.as_ref() == Some(request.digest))
 }
 
 #[cfg(test)]

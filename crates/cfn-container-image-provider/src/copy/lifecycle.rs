@@ -162,9 +162,7 @@ async fn register<S: Store, P>(
             stored_item = state.read(image).await;
             continue;
         }
-        let newest = before.copies_of(&event.owner).next();
-        is_unchanged &= before.owners.contains_key(&event.owner)
-            && newest.is_some_and(|newest| newest.digest == record.digest);
+        is_unchanged &= before.current_copy(&event.owner).is_some_and(|copy| copy.digest == record.digest);
         let earlier = prepared.earlier.iter().cloned();
         let next = earlier.fold(before.clone(), TagState::with_copy).with_owner(record.clone());
         let next = next.with_children(&record.digest, children);

@@ -132,9 +132,8 @@ async fn find_in(
     while let Some((tag, item)) = reads.next().await {
         let item =
             item.map_err(|cause| Failure::Refresh(Box::new(RefreshFailure::StateUnavailable(cause))))?;
-        let Some(item) = item.filter(|item| item.owners.contains_key(owner)) else { continue };
-        let Some(copy) = item.copies_of(owner).next() else { continue };
-        let source = copy.source.parse::<Reference>().ok();
+        let copy = item.as_ref().and_then(|item| item.current_copy(owner));
+        let source = copy.and_then(|copy| copy.source.parse::<Reference>().ok());
         let is_pruned = |source: &Reference| {
             sources.get(&source.repository).is_some_and(|source| source.is_copied(&existing))
         };

@@ -18,13 +18,20 @@ impl TagState {
         self.copies.iter().rev().filter(move |copy| copy.owner == *owner)
     }
 
+    /// Returns the newest copy for an owner. `None` if it is no owner of the tag.
+    #[must_use]
+    pub fn current_copy(&self, owner: &Owner) -> Option<&CopyRecord> {
+        let (owner, _) = self.owners.get_key_value(owner)?;
+        self.copies_of(owner).next()
+    }
+
     /// Returns the newest copy of another owner that excludes this copy: it has another digest, and one of the
     /// two is exclusive.
     #[must_use]
     pub fn conflict_with(&self, copy: &CopyRecord) -> Option<&CopyRecord> {
         let others = self.owners.keys().filter(|owner| **owner != copy.owner);
         others
-            .filter_map(|owner| self.copies_of(owner).next())
+            .filter_map(|owner| self.current_copy(owner))
             .find(|newest| newest.digest != copy.digest && (newest.is_exclusive || copy.is_exclusive))
     }
 

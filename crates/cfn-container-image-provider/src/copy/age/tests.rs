@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use image_copy_aws::CopyRecord;
-
 use super::*;
 use crate::event_state::StateUse;
 
