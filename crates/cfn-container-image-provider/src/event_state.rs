@@ -5,10 +5,10 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use image_copy::registry::Error;
-use image_copy_aws::{StateTable, TagState, WriteOutcome};
+use image_copy_aws::{StateTable, TagState, WriteOutcome, unix_time};
 use tokio::time::Instant;
 
 /// Maximum duration of a lease in seconds. Other attempts wait that long for the lease of an attempt that
@@ -76,7 +76,7 @@ impl Store for TableStore {
     }
 
     fn now(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        unix_time()
     }
 
     async fn wait_for_lease(&self) -> bool {

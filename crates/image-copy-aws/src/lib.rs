@@ -25,7 +25,7 @@
 //! | [`listed_image`] | images of a refresh stack's list, with their destinations |
 //! | [`executions`] | executions of Step Functions |
 //! | [`stacks`] | CloudFormation stacks, their resources and templates |
-//! | [`timestamp`] | times as text |
+//! | [`timestamp`] | the current time, and times as text |
 //! | [`state_table`] | owners and copies of each tag, in DynamoDB |
 //! | [`properties`], [`copy_settings`] | properties of an image in a template, and settings of the function |
 //! | [`mutability`], [`manifest_check`] | tags and manifests that a repository accepts |
@@ -113,5 +113,5 @@ pub use stacks::{Stack, StackError, StackResource, Stacks};
 #[cfg(feature = "command-line")]
 pub use state_table::TableContent;
 pub use state_table::{CopyRecord, Lease, Owner, SeenDigests, StateTable, TagState, WriteOutcome};
-pub use timestamp::format_timestamp;
+pub use timestamp::{format_timestamp, unix_time};
 pub use unavailable::UnavailableCredentials;

@@ -1,6 +1,14 @@
-//! Times as text.
+//! Times in seconds since 1970, and as text.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+
+/// Returns the current time in seconds since 1970.
+#[must_use]
+pub fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
 
 /// Formats a time in seconds since 1970, for example `2026-11-21T12:00:00Z` (RFC 3339, UTC).
 #[must_use]

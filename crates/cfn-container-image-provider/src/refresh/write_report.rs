@@ -1,8 +1,6 @@
 //! From the results of a run to its report.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use image_copy_aws::format_timestamp;
+use image_copy_aws::{format_timestamp, unix_time};
 use serde_json::{Value, json};
 
 use super::failures::FailedImage;
@@ -30,8 +28,7 @@ pub(super) async fn run(
     let failures: Vec<FailedImage> =
         results::parse(&failures, &event.failures, "is not the list of failures that expand writes")?;
     results.failures.extend(failures);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let report = RunReport::new(event, results, format_timestamp(now));
+    let report = RunReport::new(event, results, format_timestamp(unix_time()));
     objects.write_json(&event.report, &report).await?;
     let summary = report.summary;
     let counts = RefreshCounts {

@@ -10,7 +10,7 @@ mod scan;
 mod seen;
 mod tag_state;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use crate::AwsClients;
 use crate::endpoints::Service;
 use crate::retry::{RetryPolicy, RetryingClient};
+use crate::timestamp::unix_time;
 
 pub use copy_record::{CopyRecord, Owner};
 use item::{IMAGE, Item, VERSION};
@@ -232,10 +233,6 @@ fn parse_item(item: Item) -> Result<TagState, Error> {
 /// expired one.
 fn new_version() -> u64 {
     unix_time() * 1_000_000_000 + fastrand::u64(..1_000_000_000)
-}
-
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
