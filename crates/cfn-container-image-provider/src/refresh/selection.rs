@@ -76,7 +76,7 @@ pub(super) async fn select(
         }
     }
     drop(lists);
-    let selected = selected.into_iter().map(|images| images.unwrap_or(Ok(Vec::new())));
+    let selected = selected.into_iter().map(|images| images.expect("each list of tags has ended"));
     Ok(listed.into_iter().zip(selected).map(|(listed, images)| SelectedImage { listed, images }).collect())
 }
 
