@@ -20,6 +20,7 @@ use crate::input::continuation::{ContinuationState, StopReason};
 use crate::input::direct::{DirectEvent, DirectOperation};
 use crate::input::resource::{CREATE_FAILED, Resource};
 use crate::invocation::{Invocation, Services};
+use crate::logging::direct_span;
 use crate::logging::summary::{EventSummary, Report};
 use crate::respond::direct_result::{CopyResult, DeleteResult, WaitingResult};
 use crate::respond::function_error::{FunctionError, error_type};
@@ -37,12 +38,7 @@ pub(crate) async fn handle(
         Ok(DirectEvent { owner, is_shared, operation }) => (owner, is_shared, Ok(operation)),
         Err(error) => (Owner::named(""), false, Err(error)),
     };
-    let span = tracing::error_span!(
-        "event",
-        owner = owner.name(),
-        lambda_request_id = invocation.request_id,
-        version = env!("CARGO_PKG_VERSION"),
-    );
+    let span = direct_span(&owner, &invocation.request_id);
     let handler = DirectHandler {
         continuation: ContinuationState::of_direct_event(),
         deadlines: Deadlines::new(now, invocation.time_left, None),

@@ -33,6 +33,7 @@ use crate::deadline::{Deadlines, MoreTime};
 use crate::failure::Failure;
 use crate::input::refresh::RefreshEvent;
 use crate::invocation::{Invocation, Services};
+use crate::logging::direct_span;
 use crate::logging::refresh::{RefreshCounts, log_failure, log_success};
 use crate::respond::function_error::{FunctionError, error_type};
 use crate::respond::reason::{code, reason};
@@ -46,12 +47,7 @@ pub(crate) async fn handle(
     now: Instant,
 ) -> Result<Value, FunctionError> {
     let owner = event.as_ref().map_or_else(|_| Owner::named(""), |event| event.owner().clone());
-    let span = tracing::error_span!(
-        "event",
-        owner = owner.name(),
-        lambda_request_id = invocation.request_id,
-        version = env!("CARGO_PKG_VERSION"),
-    );
+    let span = direct_span(&owner, &invocation.request_id);
     let deadlines = Deadlines::new(now, invocation.time_left, None);
     let context = RefreshContext { services, deadlines, request_id: &invocation.request_id };
     let work = async {
