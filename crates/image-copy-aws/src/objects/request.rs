@@ -1,6 +1,5 @@
 //! URLs and signatures of requests to S3.
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use aws_config::SdkConfig;
@@ -11,6 +10,7 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
+use aws_smithy_http::label::{EncodingStrategy, fmt_string};
 use aws_smithy_types::body::SdkBody;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
@@ -59,30 +59,19 @@ impl Endpoint {
         host.rsplit('@').next().unwrap_or_default().to_owned()
     }
 
-    /// Returns the URL of an object. The certificate of `*.s3.<Region>` does not cover a bucket with a dot
+    /// Returns the URL of an object. All bytes of the key except unreserved ones and `/` are encoded
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>). The certificate of
+    /// `*.s3.<Region>` does not cover a bucket with a dot
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>).
     pub(super) fn url(&self, location: &ObjectLocation) -> String {
-        let (bucket, key) = (&location.bucket, encode(&location.key));
+        let bucket = &location.bucket;
+        let key = fmt_string(&location.key, EncodingStrategy::Greedy);
         match self {
             Self::Custom(url) => format!("{url}/{bucket}/{key}"),
             Self::Region(host) if bucket.contains('.') => format!("https://{host}/{bucket}/{key}"),
             Self::Region(host) => format!("https://{bucket}.{host}/{key}"),
         }
     }
-}
-
-/// Encodes all bytes of a key except unreserved ones and `/`
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>).
-fn encode(key: &str) -> String {
-    key.bytes().fold(String::with_capacity(key.len()), |mut encoded, byte| {
-        match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-            // Writing to a string does not fail.
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-        encoded
-    })
 }
 
 /// A call for one object.
