@@ -155,7 +155,7 @@ pub(super) fn parse<T: DeserializeOwned>(
     problem: &'static str,
 ) -> Result<T, Failure> {
     serde_json::from_slice(text).map_err(|error| {
-        tracing::debug!(%error, %location, "an object cannot be parsed");
+        tracing::warn!(%error, %location, "an object cannot be parsed");
         Failure::Refresh(Box::new(RefreshFailure::InvalidObject { location: location.clone(), problem }))
     })
 }
