@@ -7,7 +7,7 @@ use image_copy::oci::Digest;
 use crate::args::SearchArgs;
 use crate::report;
 use crate::scan::files::{self, SourceFile};
-use crate::scan::{self, Diagnostic, RawReference, Scan, positions};
+use crate::scan::{self, Diagnostic, ImageMatch, RawReference, Scan, positions};
 
 /// A scanned file.
 pub(crate) struct Document {
@@ -99,7 +99,7 @@ fn document(file: SourceFile, bytes: &[u8]) -> Option<Document> {
     if scan.images.is_empty() && scan.notes.is_empty() && scan.errors.is_empty() {
         return None;
     }
-    let images = scan.images.iter().map(|found| found.range.start);
+    let images = scan.images.iter().map(ImageMatch::start);
     let offsets = images.chain(scan.notes.iter().chain(&scan.errors).map(|note| note.at));
     let positions = positions::positions(bytes, offsets);
     Some(Document { file, digest: Digest::of(bytes), positions, scan })

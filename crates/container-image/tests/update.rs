@@ -193,7 +193,8 @@ async fn lists_as_text_and_as_json() {
     let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let meaning = format!("ghcr.io/acme/app:1@{digest}");
     let expected = serde_json::json!([{"path": "b.txt", "line": 1, "column": 3, "reference": meaning,
-        "name": "ghcr.io/acme/app", "tag": "1", "digest": digest, "normalized": meaning}]);
+        "name": "ghcr.io/acme/app", "tag": "1", "digest": digest, "evidence": "registry",
+        "normalized": meaning}]);
     assert_eq!(document, expected);
 }
 

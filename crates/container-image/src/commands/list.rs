@@ -67,6 +67,7 @@ fn images(document: &Document) -> impl Iterator<Item = Value> {
             "name": image.name,
             "tag": image.tag,
             "digest": image.digest,
+            "evidence": found.evidence.name(),
             "normalized": image.normalized().to_string(),
         })
     })

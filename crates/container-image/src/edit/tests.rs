@@ -11,9 +11,8 @@ use crate::scan;
 fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>) {
     let digest = format!("sha256:{}", "d".repeat(64));
     let found = scan::scan(path, content).images;
-    let change =
-        |one: scan::ImageMatch| Change { range: one.range, text: one.image.with_digest(&digest).to_string() };
-    let changes: Vec<Change> = found.into_iter().map(change).collect();
+    let change = |one: scan::ImageMatch| one.changes(&one.image.with_digest(&digest));
+    let changes: Vec<Change> = found.into_iter().flat_map(change).collect();
     (apply(content, &changes), changes)
 }
 

@@ -3,6 +3,7 @@
 //! In a CloudFormation [`template`], the structure determines the images. In any other [`text`], every
 //! string that looks like a reference is one. [`files`] selects the files.
 
+mod evidence;
 pub(crate) mod files;
 pub(crate) mod positions;
 mod raw_reference;
@@ -12,13 +13,40 @@ mod text;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::edit::Change;
+
+pub(crate) use evidence::Evidence;
 pub(crate) use raw_reference::{DEFAULT_TAG, RawReference};
 
-/// An image and its range of bytes.
+/// An image in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageMatch {
-    pub(crate) range: Range<usize>,
     pub(crate) image: RawReference,
+    pub(crate) evidence: Evidence,
+    pub(crate) spelling: Spelling,
+}
+
+/// The parts of a file that spell an image, as ranges of bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// The complete reference.
+    Whole(Range<usize>),
+}
+
+impl ImageMatch {
+    /// Returns the offset of the first byte.
+    pub(crate) fn start(&self) -> usize {
+        match &self.spelling {
+            Spelling::Whole(range) => range.start,
+        }
+    }
+
+    /// Returns the changes that turn the image into `target`, in file order. The names are equal.
+    pub(crate) fn changes(&self, target: &RawReference) -> Vec<Change> {
+        match &self.spelling {
+            Spelling::Whole(range) => vec![Change { range: range.clone(), text: target.to_string() }],
+        }
+    }
 }
 
 /// A note or an error about a part of a file.
@@ -95,6 +123,16 @@ fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
             Err(scanned_as_text(error.valid_up_to(), "the template is not UTF-8"))
         }
         Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+impl ImageMatch {
+    /// Returns the range of a complete reference.
+    pub(crate) fn range(&self) -> Range<usize> {
+        match &self.spelling {
+            Spelling::Whole(range) => range.clone(),
+        }
     }
 }
 

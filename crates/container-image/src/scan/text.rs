@@ -3,7 +3,7 @@
 //! The syntax of the file is not known. Excluded are URLs, ARNs, file names with a line number, and names
 //! that contain a variable.
 
-use super::{ImageMatch, RawReference};
+use super::{Evidence, ImageMatch, RawReference, Spelling};
 
 /// Returns the references in file order. Each has a slash, and searching slashes is fast.
 pub(super) fn find(bytes: &[u8]) -> Vec<ImageMatch> {
@@ -55,7 +55,8 @@ fn reference_in(bytes: &[u8], start: usize, end: usize) -> Option<ImageMatch> {
         return None;
     }
     let start = start + (candidate.as_ptr() as usize - word.as_ptr() as usize);
-    Some(ImageMatch { range: start..start + candidate.len(), image })
+    let evidence = Evidence::of_host(&image).unwrap_or(Evidence::Guess);
+    Some(ImageMatch { image, evidence, spelling: Spelling::Whole(start..start + candidate.len()) })
 }
 
 /// Returns the part of a word that can be a reference.
@@ -127,10 +128,10 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
         let found = find(text.as_bytes());
-        let texts: Vec<&str> = found.iter().map(|found| &text[found.range.clone()]).collect();
+        let texts: Vec<&str> = found.iter().map(|found| &text[found.range()]).collect();
         assert_eq!(texts, expected, "{text}");
         for one in found {
-            assert_eq!(one.image.to_string(), text[one.range], "{text}");
+            assert_eq!(one.image.to_string(), text[one.range()], "{text}");
         }
     }
 

@@ -173,11 +173,10 @@ impl FileChange<'_> {
     /// Reason as a clause.
     fn read_and_edit(&self) -> Result<(FileSnapshot, Vec<u8>), String> {
         let current = FileSnapshot::read(&self.document.file.path, &self.document.digest)?;
-        let change = |(index, wanted): &(usize, RawReference)| Change {
-            range: self.document.scan.images[*index].range.clone(),
-            text: wanted.to_string(),
-        };
-        let changes: Vec<Change> = self.images.iter().map(change).collect();
+        let changes =
+            |(index, wanted): &(usize, RawReference)| self.document.scan.images[*index].changes(wanted);
+        let mut changes: Vec<Change> = self.images.iter().flat_map(changes).collect();
+        changes.sort_by_key(|change| change.range.start);
         let new = edit::apply(&current.content, &changes);
         Ok((current, new))
     }

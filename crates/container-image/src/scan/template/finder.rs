@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use super::properties::{self, Step};
-use crate::scan::{Diagnostic, ImageMatch, RawReference, Scan};
+use crate::scan::{Diagnostic, Evidence, ImageMatch, RawReference, Scan, Spelling};
 use image_copy::yaml::{Id, Tree};
 
 /// Source of a text.
@@ -235,7 +235,8 @@ impl<'a> ImageFinder<'a> {
         match self.text.get(range.clone()).and_then(|source| source.find(value)) {
             Some(offset) => {
                 let start = range.start + offset;
-                self.scan.images.push(ImageMatch { range: start..start + value.len(), image });
+                let spelling = Spelling::Whole(start..start + value.len());
+                self.scan.images.push(ImageMatch { image, evidence: Evidence::Field, spelling });
             }
             None => self.note(node, "it contains escape sequences"),
         }

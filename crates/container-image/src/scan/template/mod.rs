@@ -8,7 +8,7 @@ mod properties;
 
 use std::path::Path;
 
-use super::Scan;
+use super::{ImageMatch, Scan};
 pub(super) use image_copy::yaml::SyntaxError;
 use image_copy::yaml::{Id, Tree};
 
@@ -76,7 +76,7 @@ pub(super) fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
         scan.notes.extend(one.notes);
         scan.errors.extend(one.errors);
     }
-    scan.images.sort_by_key(|found| found.range.start);
+    scan.images.sort_by_key(ImageMatch::start);
     scan.images.dedup();
     for notes in [&mut scan.notes, &mut scan.errors] {
         notes.sort_by_key(|note| note.at);

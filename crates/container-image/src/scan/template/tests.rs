@@ -9,10 +9,10 @@ fn read(text: &str) -> (Lines, Lines) {
     let scan = scan(text).unwrap().expect("a template");
     let line = |at| positions(text.as_bytes(), [at].into_iter())[0].0;
     for found in &scan.images {
-        assert_eq!(text[found.range.clone()], found.image.to_string());
+        assert_eq!(text[found.range()], found.image.to_string());
     }
     (
-        scan.images.iter().map(|found| (line(found.range.start), found.image.to_string())).collect(),
+        scan.images.iter().map(|found| (line(found.start()), found.image.to_string())).collect(),
         scan.notes.iter().map(|note| (line(note.at), note.text.clone())).collect(),
     )
 }

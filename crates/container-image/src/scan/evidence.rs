@@ -1,0 +1,121 @@
+//! Evidence that a text in a file is an image.
+
+use super::RawReference;
+
+/// Reason to take a text for an image, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Evidence {
+    /// A structure, a key or an instruction that takes an image.
+    Field,
+    /// The host of a known registry, or a host with a port.
+    Registry,
+    /// A first part that only looks like a host.
+    Guess,
+}
+
+impl Evidence {
+    /// Returns the name in JSON documents.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Field => "field",
+            Self::Registry => "registry",
+            Self::Guess => "guess",
+        }
+    }
+
+    /// Returns the evidence of the host in a name. A name without a host has none.
+    pub(super) fn of_host(image: &RawReference) -> Option<Self> {
+        let (host, _) = image.name.split_once('/')?;
+        let host = host.to_ascii_lowercase();
+        if host == "localhost" || host.contains(':') || is_known_registry(&host) || is_address(&host) {
+            return Some(Self::Registry);
+        }
+        host.contains('.').then_some(Self::Guess)
+    }
+}
+
+/// Hosts of registries.
+const REGISTRIES: [&str; 24] = [
+    "cgr.dev",
+    "container-registry.oracle.com",
+    "dhi.io",
+    "docker.elastic.co",
+    "docker.io",
+    "docker.pkg.github.com",
+    "docker.redpanda.com",
+    "gcr.io",
+    "ghcr.io",
+    "icr.io",
+    "index.docker.io",
+    "k8s.gcr.io",
+    "lscr.io",
+    "mcr.microsoft.com",
+    "nvcr.io",
+    "public.ecr.aws",
+    "quay.io",
+    "registry-1.docker.io",
+    "registry.access.redhat.com",
+    "registry.connect.redhat.com",
+    "registry.gitlab.com",
+    "registry.hub.docker.com",
+    "registry.k8s.io",
+    "registry.redhat.io",
+];
+
+/// Domains in which each customer has a host.
+const REGISTRY_DOMAINS: [&str; 8] = [
+    ".azurecr.io",
+    ".gcr.io",
+    ".icr.io",
+    ".jfrog.io",
+    ".ocir.io",
+    ".pkg.dev",
+    ".registry.cpln.io",
+    ".scw.cloud",
+];
+
+fn is_known_registry(host: &str) -> bool {
+    REGISTRIES.contains(&host) || REGISTRY_DOMAINS.iter().any(|domain| host.ends_with(domain)) || is_ecr(host)
+}
+
+/// Returns true for a private registry of Amazon ECR in any partition
+/// (<https://docs.aws.amazon.com/general/latest/gr/ecr.html>).
+fn is_ecr(host: &str) -> bool {
+    let mut parts = host.splitn(3, '.');
+    let account = parts.next().unwrap_or_default();
+    let service = parts.next().unwrap_or_default();
+    account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && matches!(service, "dkr" | "dkr-ecr" | "dkr-ecr-fips")
+}
+
+fn is_address(host: &str) -> bool {
+    host.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_evidence() {
+        let evidence = |text: &str| Evidence::of_host(&text.parse().unwrap());
+        for text in [
+            "docker.io/library/a:1",
+            "localhost/a:1",
+            "localhost:5000/a:1",
+            "registry:5000/a:1",
+            "10.0.0.1/a:1",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:1",
+            "123456789012.dkr-ecr.eu-west-1.on.aws/a:1",
+            "europe-docker.pkg.dev/p/r/a:1",
+            "GHCR.io/a/b:1",
+        ] {
+            assert_eq!(evidence(text), Some(Evidence::Registry), "{text}");
+        }
+        assert_eq!(evidence("registry.acme.example/a:1"), Some(Evidence::Guess));
+        for text in ["a/b:1", "a:1", "python"] {
+            assert_eq!(evidence(text), None, "{text}");
+        }
+    }
+}
