@@ -104,6 +104,18 @@ async fn layers_of_the_base_are_not_read_again() {
 }
 
 #[tokio::test]
+async fn attestations_are_not_read() {
+    let world = World::start().await;
+    world.put_hub_image("3.13", &index());
+    let mark = world.emulator.log().mark();
+    let plan = world.plan(&request(&world, "python:3.13", "3.13", "all")).await.unwrap();
+    assert_eq!(plan.customized.unwrap().attestations_left_out, 8);
+    let upstream = world.upstream_requests(mark);
+    let manifests = upstream.iter().filter(|operation| *operation == "manifest.get").count();
+    assert_eq!(manifests, 9, "the index and 8 images: {upstream:#?}");
+}
+
+#[tokio::test]
 async fn an_equal_earlier_copy_costs_one_request() {
     let (world, image) = (World::start().await, index());
     world.put_hub_image("3.13", &image);

@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 
 use super::manifest_reader::{LocatedManifest, ManifestReader};
 use super::platforms::{MAX_CONFIG_BYTES, config_of};
+use super::select::is_left_out;
 use crate::copy::reporting::{Error, Failure, Operation, Side};
 use crate::copy::source::ManifestRef;
 use crate::customize::{
@@ -48,7 +49,7 @@ pub(super) struct ChangedImage {
     pub(super) descendants: Vec<LocatedManifest>,
 }
 
-/// Changes all images below `root`. `descendants` are all manifests below it, children first.
+/// Changes all images below `root`. `descendants` are the manifests below it, children first, without attestations.
 pub(super) async fn customize_images(
     reader: &ManifestReader<'_>,
     customization: &Customization,
@@ -59,12 +60,11 @@ pub(super) async fn customize_images(
     let originals: Vec<Manifest> =
         descendants.into_iter().chain([root]).map(|found| found.manifest).collect();
     let entries: Vec<Descriptor> = originals.iter().flat_map(Manifest::children).cloned().collect();
-    let left_out: HashSet<Digest> =
-        entries.iter().filter(|child| is_left_out(child)).map(|child| child.digest.clone()).collect();
+    let left_out: HashSet<&Digest> =
+        entries.iter().filter(|child| is_left_out(child)).map(|child| &child.digest).collect();
+    let attestations_left_out = left_out.len();
     let platforms: HashMap<Digest, Platform> =
         entries.into_iter().filter_map(|child| Some((child.digest, child.platform?))).collect();
-    let originals: Vec<Manifest> =
-        originals.into_iter().filter(|manifest| !left_out.contains(&manifest.digest)).collect();
     let base = Base { name: base_name(&reader.request.source), digest: source_digest.clone() };
     let failure = |manifest: &Manifest, cause: CustomizationError| -> Error {
         let platform = platforms.get(&manifest.digest).cloned();
@@ -74,7 +74,7 @@ pub(super) async fn customize_images(
     let mut configs = read_configs(reader, &originals).await?;
     // One time for all platforms, so that they share the layer.
     let time = configs.values().map(|config| creation_time(config)).max().unwrap_or(0);
-    let mut content = CustomizedContent { attestations_left_out: left_out.len(), ..Default::default() };
+    let mut content = CustomizedContent { attestations_left_out, ..Default::default() };
     let mut changed: HashMap<Digest, Manifest> = HashMap::new();
     // Descendants are listed from the last to the first. A failure names the first platform that fails.
     for original in originals.iter().rev().filter(|manifest| !manifest.is_index()) {
@@ -112,11 +112,6 @@ pub(super) async fn customize_images(
             Err(Box::new(Failure::NotCustomizable { subject, platform: None, cause }))
         }
     }
-}
-
-/// Returns true for an attestation, and for other children that are not images.
-fn is_left_out(child: &Descriptor) -> bool {
-    child.is_attestation() || child.platform.as_ref().is_some_and(Platform::is_unknown)
 }
 
 /// Returns the reference of the base, without a digest if it has a tag.

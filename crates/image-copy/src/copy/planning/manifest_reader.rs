@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::select::is_left_out;
 use crate::copy::budget::{ImageLimit, MAX_DEPTH, MAX_MANIFESTS};
 use crate::copy::destination::Destination;
 use crate::copy::reporting::{Error, Failure, Operation, Side};
@@ -65,7 +66,8 @@ impl ManifestReader<'_> {
         Ok(LocatedManifest { manifest: found.manifest.with_digest(digest), at_destination })
     }
 
-    /// Reads the manifests below `root`.
+    /// Reads the manifests below `root`. With a customization, those that it leaves out are not read, because each
+    /// can count as a pull.
     pub(in crate::copy) async fn read_descendants(
         &self,
         root: &LocatedManifest,
@@ -75,7 +77,7 @@ impl ManifestReader<'_> {
         let mut unread: HashSet<Digest> = HashSet::new();
         let mut order: Vec<Digest> = Vec::new();
         let mut level: Vec<ManifestRef> = Vec::new();
-        add_children(&root.manifest, is_guaranteed, &mut level, &mut unread);
+        add_children(self.needed_children(&root.manifest), is_guaranteed, &mut level, &mut unread);
         for depth in 0.. {
             if level.is_empty() {
                 break;
@@ -102,13 +104,19 @@ impl ManifestReader<'_> {
                     .get(&manifest_ref.digest)
                     .ok_or_else(|| self.missing_manifest(&manifest_ref.digest))?;
                 self.check_size(&manifest_ref, &found.manifest)?;
-                add_children(&found.manifest, is_guaranteed, &mut next, &mut unread);
+                let children = self.needed_children(&found.manifest);
+                add_children(children, is_guaranteed, &mut next, &mut unread);
                 order.push(manifest_ref.digest);
             }
             level = next;
         }
         let unread = unread.into_iter().filter(|digest| !known.contains_key(digest)).collect();
         Ok(Descendants { read: self.leaves_first(order, known)?, unread })
+    }
+
+    fn needed_children<'m>(&self, index: &'m Manifest) -> impl Iterator<Item = &'m Descriptor> {
+        let is_customized = self.request.customization.is_some();
+        index.children().iter().filter(move |child| !is_customized || !is_left_out(child))
     }
 
     /// Reads manifests. Memory is reserved before each is read.
@@ -252,15 +260,15 @@ impl ManifestReader<'_> {
     }
 }
 
-/// Adds the children of an index to the manifests to read. If the destination is guaranteed to have them,
+/// Adds children of an index to the manifests to read. If the destination is guaranteed to have them,
 /// only nested indexes are read, because the result contains their platforms.
-fn add_children(
-    index: &Manifest,
+fn add_children<'m>(
+    children: impl Iterator<Item = &'m Descriptor>,
     is_guaranteed: bool,
     level: &mut Vec<ManifestRef>,
     unread: &mut HashSet<Digest>,
 ) {
-    for child in index.children() {
+    for child in children {
         let is_index =
             matches!(child.media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_MANIFEST_LIST);
         if is_guaranteed && !is_index {

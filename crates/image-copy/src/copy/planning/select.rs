@@ -19,6 +19,11 @@ pub fn image_children(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
     })
 }
 
+/// Returns true for an attestation, and for other children that are not images. A customization leaves them out.
+pub(super) fn is_left_out(child: &Descriptor) -> bool {
+    child.is_attestation() || child.platform.as_ref().is_some_and(Platform::is_unknown)
+}
+
 /// Returns the number of platforms in an index, and `None` for a single image.
 pub(super) fn platform_count(manifest: &Manifest) -> Option<usize> {
     let names: HashSet<String> = image_children(manifest)
