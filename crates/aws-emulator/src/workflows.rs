@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, ApiError, Caller, Denials, JsonVersion, now};
 use crate::ids;
-use crate::service::{Operation, Request, Response, Service, reset_connection};
+use crate::service::{Operation, Request, Response, Service};
 
 static API: Api = Api {
     service: "states",
@@ -224,12 +224,11 @@ impl Workflows {
         let mut state = self.lock();
         state.denials.check(caller, "states:DescribeExecution", arn)?;
         let found = state.executions.iter_mut().find(|execution| execution.arn == arn);
-        let missing = || ApiError::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"));
-        let execution = found.ok_or_else(missing)?;
+        let execution = found.ok_or_else(|| no_execution(arn))?;
         execution.requests += 1;
         // The API is eventually consistent
         // (https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html).
-        if execution.requests == 1 { Err(missing()) } else { Ok(execution.describe()) }
+        if execution.requests == 1 { Err(no_execution(arn)) } else { Ok(execution.describe()) }
     }
 
     fn list_map_runs(&self, caller: &Caller, input: &Value) -> Result<Value, ApiError> {
@@ -237,8 +236,7 @@ impl Workflows {
         let state = self.lock();
         state.denials.check(caller, "states:ListMapRuns", arn)?;
         let found = state.executions.iter().find(|execution| execution.arn == arn);
-        let missing = || ApiError::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"));
-        let execution = found.ok_or_else(missing)?;
+        let execution = found.ok_or_else(|| no_execution(arn))?;
         // The Map Run starts after the first state.
         let runs = match execution.script.counts.is_empty() || execution.requests < 2 {
             true => json!([]),
@@ -262,6 +260,10 @@ impl Workflows {
     }
 }
 
+fn no_execution(arn: &str) -> ApiError {
+    ApiError::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
+}
+
 fn required<'a>(input: &'a Value, name: &str) -> Result<&'a str, ApiError> {
     input[name].as_str().ok_or_else(|| {
         let message = format!(
@@ -281,17 +283,13 @@ impl Service for Workflows {
     }
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
-        Box::pin(async move {
-            let Some(region) = API.region(&request.host) else { return reset_connection() };
-            let caller = Caller::of(&request.headers, &self.account, &region);
-            let execute = |action: &str, input: &Value| match action {
-                "StartExecution" => self.start(&caller, input),
-                "DescribeExecution" => self.describe(&caller, input),
-                "ListMapRuns" => self.list_map_runs(&caller, input),
-                "DescribeMapRun" => self.describe_map_run(&caller, input),
-                _ => Err(API.unknown(action)),
-            };
-            API.respond(&region, request, execute).await
-        })
+        let execute = |_: &str, caller: &Caller, action: &str, input: &Value| match action {
+            "StartExecution" => self.start(caller, input),
+            "DescribeExecution" => self.describe(caller, input),
+            "ListMapRuns" => self.list_map_runs(caller, input),
+            "DescribeMapRun" => self.describe_map_run(caller, input),
+            _ => Err(API.unknown(action)),
+        };
+        Box::pin(API.respond(&self.account, request, execute))
     }
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::body::{full, read};
 use crate::fault::Effect;
-use crate::service::{Operation, Request, Response, response};
+use crate::service::{Operation, Request, Response, reset_connection, response};
 
 pub(crate) use caller::Caller;
 pub(crate) use denials::{Denials, Deny, access_denied};
@@ -107,15 +107,18 @@ impl Api {
         Operation { action: Some(name.clone()), ..Operation::new(self.log_service, name) }
     }
 
-    /// Parses a call, executes it, and formats the result.
+    /// Parses a call, executes it, and formats the result. `execute` receives the Region, the caller, the action and
+    /// the input.
     pub(crate) async fn respond(
         &self,
-        region: &str,
+        account: &str,
         request: Request,
-        execute: impl FnOnce(&str, &Value) -> Result<Value, ApiError>,
+        execute: impl FnOnce(&str, &Caller, &str, &Value) -> Result<Value, ApiError>,
     ) -> Response {
+        let Some(region) = self.region(&request.host) else { return reset_connection() };
+        let caller = Caller::of(&request.headers, account, &region);
         let action = self.action(&request.headers).unwrap_or("unknown").to_owned();
-        let signed = signature::check(&request, region, self.service);
+        let signed = signature::check(&request, &region, self.service);
         let effect = request.effect;
         let Ok(bytes) = read(request.body, 8 * 1024 * 1024).await else {
             return self.error_response(&ApiError::new("SerializationException", "The body broke off"));
@@ -126,7 +129,7 @@ impl Api {
         let result = signed.and_then(|()| {
             let input = serde_json::from_slice(&bytes)
                 .map_err(|error| ApiError::new("SerializationException", error.to_string()))?;
-            execute(&action, &input)
+            execute(&region, &caller, &action, &input)
         });
         match result {
             Ok(output) => {

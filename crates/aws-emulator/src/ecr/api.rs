@@ -16,9 +16,10 @@ use super::store::{AuthorizationToken, RepositoryKey, State};
 use super::{Ecr, describe, hosts, lifecycle, policies, referrers, repositories, scans, templates};
 
 /// Handles a call.
-pub(super) async fn serve(ecr: &Ecr, region: &str, request: Request) -> Response {
-    let caller = Caller::of(&request.headers, &ecr.account, region);
-    hosts::API.respond(region, request, |action, input| call(ecr, &caller, region, action, input)).await
+pub(super) async fn serve(ecr: &Ecr, request: Request) -> Response {
+    let execute =
+        |region: &str, caller: &Caller, action: &str, input: &Value| call(ecr, caller, region, action, input);
+    hosts::API.respond(&ecr.account, request, execute).await
 }
 
 /// Executes an action.

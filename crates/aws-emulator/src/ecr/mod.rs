@@ -95,7 +95,7 @@ impl Service for Ecr {
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             match Endpoint::parse(&request.host) {
-                Some(Endpoint::Api { region }) => api::serve(self, &region, request).await,
+                Some(Endpoint::Api { .. }) => api::serve(self, request).await,
                 Some(Endpoint::Layers { region }) => registry::serve_layer(self, &region, &request),
                 Some(Endpoint::Registry { account, region }) => {
                     registry::serve(self, &account, &region, request).await

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 
-use crate::service::{Operation, Request, Response, Service, reset_connection};
+use crate::service::{Operation, Request, Response, Service};
 
 use super::{Api, ApiError, Caller, Denials, Deny, JsonVersion, hosts};
 use tables::Tables;
@@ -223,10 +223,10 @@ impl Service for DynamoDb {
                 );
                 return API.error_response(&ApiError::new("UnknownOperationException", message));
             }
-            let Some(region) = API.region(&request.host) else { return reset_connection() };
-            let caller = Caller::of(&request.headers, &self.account, &region);
-            let execute = |action: &str, input: &Value| self.execute(&caller, &region, action, input);
-            API.respond(&region, request, execute).await
+            let execute = |region: &str, caller: &Caller, action: &str, input: &Value| {
+                self.execute(caller, region, action, input)
+            };
+            API.respond(&self.account, request, execute).await
         })
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Uri};
 use serde_json::Value;
 
-use crate::service::{Operation, Request, Response, Service, reset_connection};
+use crate::service::{Operation, Request, Response, Service};
 
 use super::denials::access_denied;
 use super::{Api, ApiError, Caller, Denials, Deny, JsonVersion, hosts};
@@ -229,14 +229,10 @@ impl Service for Secrets {
     }
 
     fn serve(&self, request: Request) -> BoxFuture<'_, Response> {
-        Box::pin(async move {
-            let Some(region) = API.region(&request.host) else { return reset_connection() };
-            let caller = Caller::of(&request.headers, &self.account, &region);
-            let execute = |action: &str, input: &Value| match action {
-                "GetSecretValue" => self.get(&region, &caller, input),
-                _ => Err(API.unknown(action)),
-            };
-            API.respond(&region, request, execute).await
-        })
+        let execute = |region: &str, caller: &Caller, action: &str, input: &Value| match action {
+            "GetSecretValue" => self.get(region, caller, input),
+            _ => Err(API.unknown(action)),
+        };
+        Box::pin(API.respond(&self.account, request, execute))
     }
 }
