@@ -58,9 +58,14 @@ pub(super) fn distinct(
 
 /// Merges an image into an equal one. Returns false if they differ.
 fn is_merged(next: &mut Image, first: &mut Image) -> bool {
-    let key = |entry: &Entry| (entry.source.clone(), entry.target.clone(), entry.rules.clone());
-    let is_equal = key(&next.entry) == key(&first.entry);
+    let (entry, other) = (&next.entry, &first.entry);
+    let is_equal =
+        (&entry.source, &entry.target, &entry.rules) == (&other.source, &other.target, &other.rules);
     if is_equal {
+        // The more careful settings of the refresh stack.
+        first.entry.min_age = first.entry.min_age.max(next.entry.min_age);
+        first.entry.prune &= next.entry.prune;
+        first.entry.is_shared &= next.entry.is_shared;
         first.entry.platforms = merged(first.entry.platforms.take(), next.entry.platforms.take());
         first.customization = first.customization.take().or_else(|| next.customization.take());
     }

@@ -117,6 +117,18 @@ images:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_two_lists_keeps_the_more_careful_settings() {
+    let sandbox = Sandbox::start().await;
+    sandbox.write("a.yaml", "images:\n  - {source: 'nginx:1', prune: true, shared: true}\n");
+    sandbox.write("b.yaml", "images:\n  - {source: 'nginx:1', min_age: 48h}\n");
+    for files in ["a.yaml b.yaml", "b.yaml a.yaml"] {
+        let output = sandbox.run(&format!("import {files}")).await;
+        let list = "images:\n  - source: docker.io/library/nginx:1\n    min_age: 48h\n";
+        assert_eq!((output.code, output.stdout.as_str()), (Some(0), list), "{output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_name_the_file_and_print_no_list() {
     let sandbox = Sandbox::start().await;
     sandbox.write("chart/deployment.yaml", "apiVersion: v1\nkind: Pod\nspec: {{ .Values.spec }}\nb: [\n");
