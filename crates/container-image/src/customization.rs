@@ -1,16 +1,13 @@
 //! Reads the Dockerfile lines of `--customize` and of its shortcuts.
 
 use std::fmt::Write as _;
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use image_copy::customize::{Customization, MAX_BYTES, quote};
 
 use crate::args::CustomizeArgs;
-use crate::{display, input_file};
-
-/// Name of standard input.
-const STANDARD_INPUT: &str = "-";
+use crate::display;
+use crate::input_file::{self, STDIN, STDIN_NAME};
 
 /// Returns the lines of the file, then those of `--env`, `--label` and `--volume`. `None` without any.
 ///
@@ -38,21 +35,29 @@ pub(crate) fn read(args: &CustomizeArgs) -> Result<Option<Customization>, String
         let _ = writeln!(lines, "VOLUME [{path}]");
     }
     let customization = Customization::parse(&lines).map_err(|error| {
-        let name = customize.as_deref().map_or_else(|| "--customize".to_owned(), display::path);
+        let name = customize.as_deref().map_or_else(|| "--env, --label and --volume".to_owned(), name);
         format!("the Dockerfile lines of {name} are not valid: {error}.")
     })?;
     Ok(Some(customization))
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let read = if path.as_os_str() == STANDARD_INPUT {
-        let mut content = Vec::new();
-        let read = io::stdin().lock().take(MAX_BYTES as u64 + 1).read_to_end(&mut content);
-        read.map(|_| content)
+    let limit = MAX_BYTES as u64;
+    let content = if is_stdin(path) {
+        let read = input_file::read_stdin(limit).and_then(|content| input_file::check_size(content, limit));
+        read.map_err(|error| format!("{STDIN_NAME} cannot be read: {}.", display::io_error(&error)))?
     } else {
-        input_file::read(path, MAX_BYTES as u64)
+        input_file::read(path, limit).map_err(|error| display::unreadable("the file", path, &error))?
     };
-    let content = read.map_err(|error| display::unreadable("the file", path, &error))?;
-    let invalid = |_| format!("the file {} is not text in UTF-8. Check the file.", display::path(path));
-    String::from_utf8(content).map_err(invalid)
+    let subject = if is_stdin(path) { name(path) } else { format!("the file {}", name(path)) };
+    String::from_utf8(content).map_err(|_| format!("{subject} is not text in UTF-8. Check the file."))
+}
+
+/// Returns the name of a file in messages.
+fn name(path: &Path) -> String {
+    if is_stdin(path) { STDIN_NAME.into() } else { display::path(path) }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIN
 }

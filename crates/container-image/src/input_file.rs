@@ -1,8 +1,14 @@
-//! Reads files that the user names.
+//! Reads files that the user names, and standard input.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+/// Standard input as an argument.
+pub(crate) const STDIN: &str = "-";
+
+/// Standard input in messages.
+pub(crate) const STDIN_NAME: &str = "standard input";
 
 /// Reads a regular file of at most `limit` bytes. It never blocks, even if the path is a FIFO.
 ///
@@ -13,10 +19,25 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // The size is checked after reading, because some file systems report 0.
     let mut content = Vec::new();
     file.take(limit + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > limit {
-        return Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20)));
-    }
+    check_size(content, limit)
+}
+
+/// Reads standard input. If it is larger than `limit` bytes, the content has one byte more than that.
+///
+/// # Errors
+/// System errors.
+pub(crate) fn read_stdin(limit: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    io::stdin().lock().take(limit + 1).read_to_end(&mut content)?;
     Ok(content)
+}
+
+/// Returns the content, or an error if it is larger than `limit` bytes.
+pub(crate) fn check_size(content: Vec<u8>, limit: u64) -> io::Result<Vec<u8>> {
+    match content.len() as u64 > limit {
+        true => Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20))),
+        false => Ok(content),
+    }
 }
 
 /// Opens a regular file for reading.

@@ -1,14 +1,11 @@
 //! Reads lists from files and from standard input.
 
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use image_copy::list::{self, Entry, ListError, MAX_LIST_BYTES};
 
-use crate::{display, input_file};
-
-/// Standard input as an argument.
-pub(crate) const STDIN: &str = "-";
+use crate::display;
+use crate::input_file::{self, STDIN, STDIN_NAME};
 
 /// File name endings of lists. An argument with one of them is never a reference.
 const LIST_ENDINGS: [&str; 6] = [".txt", ".yaml", ".yml", ".json", ".list", ".lst"];
@@ -33,7 +30,10 @@ pub(crate) fn read(argument: &str) -> Result<(String, Vec<Entry>), Vec<String>> 
 /// One line, if it cannot be read.
 pub(crate) fn content(argument: &str) -> Result<(String, Vec<u8>), Vec<String>> {
     if argument == STDIN {
-        return read_stdin().map(|content| ("standard input".to_owned(), content));
+        let unreadable = |error| vec![format!("{STDIN_NAME} cannot be read: {}.", display::io_error(&error))];
+        // The parser reports the size.
+        let content = input_file::read_stdin(MAX_LIST_BYTES as u64).map_err(unreadable)?;
+        return Ok((STDIN_NAME.to_owned(), content));
     }
     if argument.is_empty() {
         return Err(vec!["the path of a list is empty. Correct the path.".into()]);
@@ -56,7 +56,7 @@ pub(crate) fn content(argument: &str) -> Result<(String, Vec<u8>), Vec<String>> 
 /// Returns the error line for a list without an image.
 pub(crate) fn no_image(argument: &str) -> String {
     let subject = match argument {
-        STDIN => "standard input".to_owned(),
+        STDIN => STDIN_NAME.to_owned(),
         path => format!("the list {}", display::path(Path::new(path))),
     };
     format!("{subject} contains no image. Add a reference.")
@@ -68,12 +68,4 @@ pub(crate) fn no_image(argument: &str) -> String {
 /// One line for each error.
 pub(crate) fn entries(name: &str, content: &[u8]) -> Result<Vec<Entry>, Vec<String>> {
     list::parse(name, content).map_err(|errors| errors.iter().map(ListError::to_string).collect())
-}
-
-fn read_stdin() -> Result<Vec<u8>, Vec<String>> {
-    let mut content = Vec::new();
-    // One byte more than allowed, so that the parser reports the size.
-    let read = io::stdin().lock().take(MAX_LIST_BYTES as u64 + 1).read_to_end(&mut content);
-    let unreadable = |error| vec![format!("standard input cannot be read: {}.", display::io_error(&error))];
-    read.map(|_| content).map_err(unreadable)
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use aws_emulator::{ImageBuilder, Repository};
 use common::{RunOutput, Sandbox};
@@ -102,17 +102,7 @@ async fn options_are_added_to_the_lines_of_standard_input() {
         "--volume",
         "/$A",
     ];
-    let mut child = sandbox
-        .command(&arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"ENV A=1\nUSER app").await.unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().await.unwrap();
+    let output = run_with_input(&sandbox, &arguments, b"ENV A=1\nUSER app").await;
     assert!(output.status.success(), "{output:?}");
     for config in configs(&repository, "v") {
         let config = &config["config"];
@@ -121,6 +111,38 @@ async fn options_are_added_to_the_lines_of_standard_input() {
         assert_eq!(config["Labels"], json!({"x y": "é"}));
         assert_eq!(config["Volumes"], json!({"/a b": {}, "/$A": {}}));
     }
+}
+
+/// Runs the program with standard input.
+async fn run_with_input(sandbox: &Sandbox, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = sandbox.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // The program can end before it has read everything.
+    let _ = stdin.write_all(input).await;
+    drop(stdin);
+    child.wait_with_output().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_standard_input_is_rejected_as_a_whole() {
+    let (sandbox, repository) = sandbox().await;
+    let to = format!("{}:v", repository.uri());
+    let arguments = ["copy", "docker.io/acme/vault:1", "--to", &to, "--customize", "-"];
+    // The beginning alone, without its last empty lines, would be valid.
+    let large = format!("ENV A=1\n{}ENV B=2\n", "\n".repeat(2 << 20));
+    for (input, problem) in [
+        (large.as_bytes(), "standard input cannot be read: it is larger than 2 MiB."),
+        (&b"ENV A=\xe9"[..], "standard input is not text in UTF-8. Check the file."),
+        (&b"RUN"[..], "the Dockerfile lines of standard input are not valid: "),
+    ] {
+        let output = run_with_input(&sandbox, &arguments, input).await;
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with(&format!("error: {problem}")), "{stderr}");
+    }
+    assert!(repository.tags().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

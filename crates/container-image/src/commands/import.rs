@@ -1,17 +1,15 @@
 //! `container-image import`: turns files of other tools into a list for `sync`.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::args::{ImportArgs, Verbosity};
+use crate::display;
 use crate::import::{self, File, Imported, MAX_FILE_BYTES};
+use crate::input_file::{self, STDIN, STDIN_NAME};
 use crate::output_file::OutputFile;
 use crate::report;
-use crate::{display, input_file};
-
-/// Standard input as an argument.
-const STDIN: &str = "-";
 
 /// Imports files, and prints or writes the list.
 pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
@@ -42,19 +40,16 @@ pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
 
 fn read(argument: &str) -> Result<File, String> {
     if argument == STDIN {
-        let mut stdin = io::stdin().lock();
-        if stdin.is_terminal() {
+        if io::stdin().is_terminal() {
             return Err("standard input is a terminal. Name a file, or pass the output of a command.".into());
         }
-        let mut content = Vec::new();
-        let read = (&mut stdin).take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content);
-        let name = "standard input";
-        return match read {
+        let name = STDIN_NAME;
+        return match input_file::read_stdin(MAX_FILE_BYTES as u64) {
             Err(error) => Err(format!("{name} cannot be read: {}.", display::io_error(&error))),
-            Ok(length) if length > MAX_FILE_BYTES => {
+            Ok(content) if content.len() > MAX_FILE_BYTES => {
                 Err(format!("{name} is larger than {} MiB. Split it.", MAX_FILE_BYTES >> 20))
             }
-            Ok(_) => Ok(File { name: name.into(), content }),
+            Ok(content) => Ok(File { name: name.into(), content }),
         };
     }
     let path = Path::new(argument);

@@ -11,7 +11,8 @@ use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use crate::args::SyncArgs;
 use crate::display;
-use crate::list_file::{self, STDIN};
+use crate::input_file::STDIN;
+use crate::list_file;
 
 /// Maximum length of a quoted argument in characters.
 const QUOTE_CHARS: usize = 100;
