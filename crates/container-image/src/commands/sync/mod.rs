@@ -10,7 +10,7 @@ mod report_file;
 mod result;
 mod tags;
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -53,9 +53,11 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
     };
     let notes = ignored_settings(&lists);
     let tag_lists = TagLists::new(&connection.client);
+    // One handler for the whole run, because a signal between two handlers would be lost.
+    let mut signal = pin!(wait_for_signal());
     let selected = tokio::select! {
         biased;
-        signal = wait_for_signal() => return report::interrupted(signal, "nothing was changed"),
+        signal = &mut signal => return report::interrupted(signal, "nothing was changed"),
         selected = lists.select(&tag_lists, args.jobs.into()) => selected,
     };
     let Selected { images, failures } = match selected {
@@ -88,7 +90,7 @@ pub(crate) async fn run(args: &SyncArgs, verbosity: Verbosity) -> ExitCode {
         failed_registries: Mutex::default(),
     };
     let mut report = SyncReport::new(images.len(), mode(args), args.json, verbosity, &args.connection);
-    let signal = copy_all(&copier, &images, verbosity, &mut report).await;
+    let signal = copy_all(&copier, &images, verbosity, &mut report, signal).await;
     progress.clear();
     let mut is_written = true;
     if let Some(report_file) = report_file
@@ -122,6 +124,7 @@ async fn copy_all<'a>(
     images: &'a [Image],
     verbosity: Verbosity,
     report: &mut SyncReport<'a>,
+    mut signal: Pin<&mut impl Future<Output = Signal>>,
 ) -> Option<Signal> {
     let progress = copier.progress.clone();
     let mut show = pin!(async {
@@ -130,7 +133,6 @@ async fn copy_all<'a>(
         }
         std::future::pending::<()>().await;
     });
-    let mut signal = pin!(wait_for_signal());
     let results = stream::iter(images.iter().enumerate())
         .map(|(at, image)| async move { (at, copier.run(image).await) })
         .buffer_unordered(copier.args.jobs.into());
