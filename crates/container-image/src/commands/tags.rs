@@ -119,11 +119,7 @@ async fn decide(
     let groups = selections.chunk_by(|one, other| one.repository == other.repository);
     let results = stream::iter(groups)
         .map(|group| async move {
-            let tags = match group.first() {
-                Some(first) => lists.read(&first.repository).await,
-                None => Ok(Vec::new()),
-            };
-            let tags = tags.map(|mut tags| {
+            let tags = lists.read(&group[0].repository).await.map(|mut tags| {
                 tags.sort_by(newest_first);
                 tags.dedup();
                 tags
@@ -233,40 +229,49 @@ fn print(
     }
     let source = if args.list.is_some() { "the list" } else { "REPOSITORY" };
     for (selection, result) in selections.iter().zip(results) {
-        let (place, repository) = (selection.place(), &selection.repository);
-        match result {
-            Ok(Decided { selected, total, missing, unused, .. }) => {
+        let failed = match result {
+            Ok(decided) => {
                 if verbosity != Verbosity::Quiet {
-                    let is_unexplained = selected == 0 && args.list.is_none() && !args.all && !args.json;
-                    let reasons = if is_unexplained { "; --all prints the reasons" } else { "" };
-                    let plural = if total == 1 { "" } else { "s" };
-                    report::note(&format!(
-                        "{place}{selected} of {total} tag{plural} of {repository} selected{reasons}"
-                    ));
-                    for (rule, pattern) in unused {
-                        let wildcard = if pattern.is_expression() { "" } else { "; only * is a wildcard" };
-                        report::note(&format!("{place}{rule} {pattern} matches no tag{wildcard}"));
-                    }
+                    notes(args, selection, &decided).iter().for_each(|note| report::note(note));
                 }
-                // The refresh stack and sync reject these rules too.
-                if selected == 0 && missing.is_none() && args.list.is_some() {
-                    let has_reasons = args.all || args.json;
-                    let advice = if has_reasons { "Correct the rules." } else { "--all prints the reasons." };
-                    code = report::fail(&format!("{place}the rules select no tag of {repository}. {advice}"));
-                }
-                if let Some(missing) = missing {
-                    let name = repository.with_tag(missing.clone());
-                    let rule = if args.list.is_some() { "the exact tag" } else { "--exact" };
-                    code = report::fail(&format!(
-                        "{place}Tag {name} was not found. Correct or remove {rule} {missing}."
-                    ));
-                }
+                failure_line(args, selection, &decided).map(|line| report::fail(&line))
             }
             Err(cause) => {
-                let failure = tag_lists::failure(repository, cause);
-                code = report::failure_at(&place, &failure, &args.connection, verbosity, source);
+                let (place, failure) = (selection.place(), tag_lists::failure(&selection.repository, cause));
+                Some(report::failure_at(&place, &failure, &args.connection, verbosity, source))
             }
-        }
+        };
+        code = failed.unwrap_or(code);
     }
     code
+}
+
+/// Returns notes about the number of selected tags, and about patterns that match no tag.
+fn notes(args: &TagsArgs, selection: &Selection, decided: &Decided) -> Vec<String> {
+    let (place, repository) = (selection.place(), &selection.repository);
+    let Decided { selected, total, unused, .. } = decided;
+    let is_unexplained = *selected == 0 && args.list.is_none() && !args.all && !args.json;
+    let reasons = if is_unexplained { "; --all prints the reasons" } else { "" };
+    let plural = if *total == 1 { "" } else { "s" };
+    let count = format!("{place}{selected} of {total} tag{plural} of {repository} selected{reasons}");
+    let unused = unused.iter().map(|(rule, pattern)| {
+        let wildcard = if pattern.is_expression() { "" } else { "; only * is a wildcard" };
+        format!("{place}{rule} {pattern} matches no tag{wildcard}")
+    });
+    std::iter::once(count).chain(unused).collect()
+}
+
+/// Returns the error line of a missing exact tag, or of rules in a list that select no tag.
+fn failure_line(args: &TagsArgs, selection: &Selection, decided: &Decided) -> Option<String> {
+    let (place, repository) = (selection.place(), &selection.repository);
+    if let Some(missing) = &decided.missing {
+        let name = repository.with_tag(missing.clone());
+        let rule = if args.list.is_some() { "the exact tag" } else { "--exact" };
+        return Some(format!("{place}Tag {name} was not found. Correct or remove {rule} {missing}."));
+    }
+    // The refresh stack and sync reject these rules too.
+    (decided.selected == 0 && args.list.is_some()).then(|| {
+        let advice = if args.all || args.json { "Correct the rules." } else { "--all prints the reasons." };
+        format!("{place}the rules select no tag of {repository}. {advice}")
+    })
 }
