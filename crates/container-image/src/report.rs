@@ -326,6 +326,10 @@ fn byte_size(bytes: u64) -> String {
     }
 }
 
+fn image_count(images: usize) -> String {
+    if images == 1 { "1 image".into() } else { format!("{images} images") }
+}
+
 fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
 }

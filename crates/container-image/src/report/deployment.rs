@@ -17,7 +17,7 @@ use super::hint::{Names, hint, login};
 use super::sync::sync_hint;
 use super::table::{Table, terminal_columns};
 use super::terminal_line::for_stdout;
-use super::{MAX_LINE_CHARS, byte_size, fail, shortened};
+use super::{MAX_LINE_CHARS, byte_size, fail, image_count, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::plan::{DeploymentPlan, Event, Finding, Findings, ImagePlan};
 use crate::commands::sync::{ChangeKind, Image};
@@ -208,7 +208,7 @@ fn not_checked_lines(plan: &DeploymentPlan) -> Vec<String> {
 
 fn summary_line(plan: &DeploymentPlan) -> String {
     let summary = Summary::of(plan);
-    let images = if summary.images == 1 { "1 image".into() } else { format!("{} images", summary.images) };
+    let images = image_count(summary.images);
     let mut line =
         format!("{images}: {} new, {} moved, {} unchanged", summary.new, summary.moved, summary.unchanged);
     line += &format!(", {} failed", summary.failed);

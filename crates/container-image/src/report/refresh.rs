@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::terminal_line::for_stdout;
-use super::{MAX_LINE_CHARS, byte_size, fail, print, print_message, shortened};
+use super::{MAX_LINE_CHARS, byte_size, fail, image_count, print, print_message, shortened};
 use crate::args::Verbosity;
 use crate::commands::refresh::Run;
 
@@ -32,14 +32,14 @@ struct Content {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Summary {
-    images: u64,
+    images: usize,
     new: u64,
     moved: u64,
     unchanged: u64,
     waiting: u64,
     deleted: u64,
     kept: u64,
-    failed: u64,
+    failed: usize,
     bytes_copied: u64,
     pulls: u64,
 }
@@ -254,10 +254,6 @@ pub(crate) fn list_in_parameter(stack: &str) -> String {
 pub(crate) fn invalid_report(location: &ObjectLocation) -> String {
     let location = SanitizedText::from(location.to_string());
     format!("the report {location} is not a report of this version. Update container-image, or the provider.")
-}
-
-fn image_count(images: u64) -> String {
-    if images == 1 { "1 image".into() } else { format!("{images} images") }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use image_copy::text::escaped_json;
 
 use super::hint::{Names, hint};
 use super::terminal_line::for_stdout;
-use super::{MAX_LINE_CHARS, byte_size, details, fail, print, print_message, seconds, shortened};
+use super::{
+    MAX_LINE_CHARS, byte_size, details, fail, image_count, print, print_message, seconds, shortened,
+};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::sync::{ChangeKind, Image, ImageResult, Totals};
 use crate::creation::CreatedRepository;
@@ -269,8 +271,4 @@ pub(super) fn sync_hint(failure: &Failure, options: &ConnectionArgs, image: &Ima
         Problem::NoPlatform => "Change the platform, or choose a tag with this platform.".into(),
         _ => hint(failure, options, names),
     }
-}
-
-fn image_count(images: usize) -> String {
-    if images == 1 { "1 image".into() } else { format!("{images} images") }
 }

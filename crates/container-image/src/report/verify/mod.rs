@@ -13,7 +13,7 @@ use image_copy_aws::Severity;
 
 use super::table::{cut_start, terminal_columns};
 use super::terminal_line::for_stdout;
-use super::{fail, print, print_message};
+use super::{fail, image_count, print, print_message};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::verify::{Check, Findings, ImageResult, ImageState, Note, Problem, Totals};
 
@@ -177,8 +177,4 @@ fn code_meaning(totals: &Totals, images: usize) -> String {
         1 => "1 image has a problem".into(),
         several => format!("{several} images have a problem"),
     }
-}
-
-fn image_count(images: usize) -> String {
-    if images == 1 { "1 image".into() } else { format!("{images} images") }
 }
