@@ -11,7 +11,8 @@ use crate::report;
 /// Error of Step Functions for an execution that its API does not return yet.
 const MISSING: &str = "ExecutionDoesNotExist";
 
-/// Requests after which a missing execution is an error. The API usually returns it after one or two.
+/// Requests after which a missing execution is an error. The API is eventually consistent
+/// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>).
 const MAX_REQUESTS_WITHOUT_EXECUTION: u32 = 10;
 
 /// Waits until the execution has ended, and shows its progress.

@@ -10,9 +10,9 @@ mod stack;
 
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use image_copy_aws::{ExecutionStatus, Executions, ObjectLocation, Objects};
+use jiff::Timestamp;
 
 use crate::args::{ConnectionArgs, RefreshArgs, Verbosity};
 use crate::connection::Connection;
@@ -22,7 +22,7 @@ use crate::signals::wait_for_signal;
 use list::List;
 use stack::RefreshStack;
 
-/// Maximum size of a report in bytes. A report of 20,000 images has about 15 MB.
+/// Maximum size of a report in bytes: 3 kB for each image of the largest list.
 const MAX_REPORT_BYTES: u64 = 64 << 20;
 
 /// Name of the error if more images failed than the stack tolerates. The report lists them.
@@ -104,10 +104,10 @@ pub(crate) async fn run(args: &RefreshArgs, verbosity: Verbosity) -> ExitCode {
     let is_complete = execution.status == ExecutionStatus::Succeeded
         || (execution.status == ExecutionStatus::Failed && execution.error == *IMAGES_FAILED);
     let failure = (!is_complete).then(|| printing::execution_failure(&run, &execution));
-    let document = match (report, failure.is_some()) {
+    let document = match (report, &failure) {
         (Ok(document), _) => document,
-        (Err(_), true) => return report::fail(&failure.unwrap_or_default()),
-        (Err(error), false) => return report::fail(&aws_failure::no_report(&run.report, &error, &options)),
+        (Err(_), Some(line)) => return report::fail(line),
+        (Err(error), None) => return report::fail(&aws_failure::no_report(&run.report, &error, &options)),
     };
     let code = u8::from(execution.status != ExecutionStatus::Succeeded);
     let printed = match RefreshReport::parse(&document) {
@@ -153,8 +153,7 @@ async fn start(
 
 /// Returns a new name. The process ID distinguishes commands that are started at the same time.
 fn execution_name() -> String {
-    let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
-    format!("cli-{}-{}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id())
+    format!("cli-{}-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id())
 }
 
 /// Returns the state after a signal, which ends only the command.
