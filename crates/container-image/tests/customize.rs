@@ -130,7 +130,7 @@ async fn invalid_standard_input_is_rejected_as_a_whole() {
     let (sandbox, repository) = sandbox().await;
     let to = format!("{}:v", repository.uri());
     let arguments = ["copy", "docker.io/acme/vault:1", "--to", &to, "--customize", "-"];
-    // The beginning alone, without its last empty lines, would be valid.
+    // The beginning, without its last empty lines, would be valid.
     let large = format!("ENV A=1\n{}ENV B=2\n", "\n".repeat(2 << 20));
     for (input, problem) in [
         (large.as_bytes(), "standard input cannot be read: it is larger than 2 MiB."),
