@@ -28,6 +28,8 @@ pub struct SyntaxError {
 pub struct Tree {
     nodes: Vec<Node>,
     roots: Vec<Id>,
+    /// Positions of the entries of each large mapping, sorted by key. Equal keys keep their order.
+    indexes: HashMap<Id, Vec<usize>>,
 }
 
 struct Node {
@@ -48,6 +50,17 @@ enum Kind {
 
 /// Maximum number of aliases in a row. Real templates have no chains.
 const MAX_ALIAS_CHAIN: usize = 8;
+
+/// Maximum number of entries that a lookup compares one by one. A larger mapping has an index, because a file can
+/// contain as many lookups as entries.
+const MAX_UNINDEXED_ENTRIES: usize = 32;
+
+/// Maximum length of a key in bytes, as in YAML (<https://yaml.org/spec/1.2.2/#example-single-pair-implicit-entries>).
+/// Longer keys are not found, because many aliases can repeat a long one.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// Maximum number of merged mappings that a lookup reads. Real files have a few.
+const MAX_MERGED_MAPPINGS: usize = 64;
 
 impl Tree {
     /// Parses all documents of a file.
@@ -102,23 +115,53 @@ impl Tree {
 
     /// Returns the entries of a mapping. Other nodes have none.
     pub fn entries(&self, id: Id) -> impl Iterator<Item = (&str, Id)> {
-        let pairs = match &self.nodes[self.resolve(id)].kind {
-            Kind::Mapping(pairs) => pairs.as_slice(),
+        self.pairs(id).chunks_exact(2).filter_map(|pair| Some((self.text(pair[0])?, pair[1])))
+    }
+
+    /// Returns the keys and values of a mapping, alternating.
+    fn pairs(&self, id: Id) -> &[Id] {
+        match &self.nodes[self.resolve(id)].kind {
+            Kind::Mapping(pairs) => pairs,
             _ => &[],
-        };
-        pairs.chunks_exact(2).filter_map(|pair| Some((self.text(pair[0])?, pair[1])))
+        }
     }
 
     /// Returns the value of a key, including merge keys (<https://yaml.org/type/merge.html>).
     #[must_use]
     pub fn get(&self, id: Id, key: &str) -> Option<Id> {
-        let own = self.entries(id).find(|(name, _)| *name == key);
         let merged = || {
-            let (_, from) = self.entries(id).find(|(name, _)| *name == "<<")?;
-            let sources = self.items(from).map_or_else(|| vec![from], <[Id]>::to_vec);
-            sources.into_iter().find_map(|from| self.entries(from).find(|(name, _)| *name == key))
+            let from = self.own(id, "<<")?;
+            let sources = self.items(from).unwrap_or(std::slice::from_ref(&from));
+            sources.iter().take(MAX_MERGED_MAPPINGS).find_map(|source| self.own(*source, key))
         };
-        own.or_else(merged).map(|(_, value)| value)
+        self.own(id, key).or_else(merged)
+    }
+
+    /// Returns the value of a key, without merge keys. The first of equal keys wins.
+    fn own(&self, id: Id, key: &str) -> Option<Id> {
+        if key.len() > MAX_KEY_BYTES {
+            return None;
+        }
+        let Some(index) = self.indexes.get(&self.resolve(id)) else {
+            return self.entries(id).find(|(name, _)| *name == key).map(|(_, value)| value);
+        };
+        let pairs = self.pairs(id);
+        let text_at = |entry: usize| self.text(pairs[2 * entry]).unwrap_or_default();
+        let entry = *index.get(index.partition_point(|entry| text_at(*entry) < key))?;
+        (text_at(entry) == key).then(|| pairs[2 * entry + 1])
+    }
+
+    fn add_indexes(&mut self) {
+        for id in 0..self.nodes.len() {
+            let Kind::Mapping(pairs) = &self.nodes[id].kind else { continue };
+            if pairs.len() <= 2 * MAX_UNINDEXED_ENTRIES {
+                continue;
+            }
+            let key = |entry: &usize| self.text(pairs[2 * entry]).filter(|key| key.len() <= MAX_KEY_BYTES);
+            let mut index: Vec<usize> = (0..pairs.len() / 2).filter(|entry| key(entry).is_some()).collect();
+            index.sort_by(|one, other| key(one).cmp(&key(other)));
+            self.indexes.insert(id, index);
+        }
     }
 
     /// Returns the local tag, such as `Sub`.
@@ -186,10 +229,41 @@ impl TreeBuilder {
     }
 
     fn build(self) -> Tree {
-        Tree { nodes: self.nodes, roots: self.roots }
+        let mut tree = Tree { nodes: self.nodes, roots: self.roots, indexes: HashMap::new() };
+        tree.add_indexes();
+        tree
     }
 }
 
 fn local_tag(tag: &Tag) -> Option<Box<str>> {
     (tag.handle() == "!" && !tag.suffix().is_empty()).then(|| tag.suffix().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn finds_the_keys_of_large_mappings_as_in_small_ones() {
+        for entries in [2, MAX_UNINDEXED_ENTRIES, MAX_UNINDEXED_ENTRIES + 1, 1000] {
+            let mut text = String::from("a: &a {z: merged, k1: hidden}\nb:\n");
+            for entry in 0..entries {
+                writeln!(text, "  k{}: {entry}", entry % (entries - 1)).unwrap();
+            }
+            let long = "k".repeat(MAX_KEY_BYTES + 1);
+            let tree = Tree::parse(&format!("{text}  [x]: list\n  ? {long}\n  : 1\n  <<: *a\n")).unwrap();
+            let mapping = tree.get(0, "b").unwrap();
+            let value = |key: &str| tree.get(mapping, key).and_then(|value| tree.text(value));
+            assert_eq!(value("k0"), Some("0"), "the first of equal keys, {entries} entries");
+            for entry in 1..entries - 1 {
+                assert_eq!(value(&format!("k{entry}")), Some(entry.to_string().as_str()));
+            }
+            assert_eq!(value("z"), Some("merged"));
+            for missing in ["", "k", "x", "zz", &long] {
+                assert_eq!(value(missing), None, "{missing}");
+            }
+        }
+    }
 }

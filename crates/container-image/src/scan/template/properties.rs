@@ -1,5 +1,7 @@
 //! Resource properties that contain an image.
 
+use std::collections::HashSet;
+
 use image_copy::yaml::{Id, Tree};
 
 /// A step of a property path.
@@ -92,13 +94,16 @@ fn steps(path: &'static str) -> Vec<Step<'static>> {
 pub(super) fn resources(tree: &Tree, below: Id) -> Vec<Id> {
     let mut found = Vec::new();
     let mut pending = vec![below];
-    // Limits nested loops, because an alias can form a cycle.
-    for _ in 0..64 {
-        let Some(level) = pending.pop() else { break };
+    // With aliases, many entries can be the same node, and a loop can contain itself.
+    let mut seen = HashSet::new();
+    while let Some(level) = pending.pop() {
+        if !seen.insert(tree.resolve(level)) {
+            continue;
+        }
         for (name, value) in tree.entries(level) {
             if name.starts_with("Fn::ForEach::") {
                 pending.extend(tree.items(value).and_then(|items| items.get(2)));
-            } else {
+            } else if seen.insert(tree.resolve(value)) {
                 found.push(value);
             }
         }
