@@ -118,8 +118,9 @@ impl Tree {
         self.pairs(id).chunks_exact(2).filter_map(|pair| Some((self.text(pair[0])?, pair[1])))
     }
 
-    /// Returns the keys and values of a mapping, alternating.
-    fn pairs(&self, id: Id) -> &[Id] {
+    /// Returns the keys and values of a mapping, alternating. Other nodes have none.
+    #[must_use]
+    pub fn pairs(&self, id: Id) -> &[Id] {
         match &self.nodes[self.resolve(id)].kind {
             Kind::Mapping(pairs) => pairs,
             _ => &[],

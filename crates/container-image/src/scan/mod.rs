@@ -13,6 +13,8 @@ mod text;
 use std::ops::Range;
 use std::path::Path;
 
+use image_copy::yaml::Tree;
+
 use crate::edit::Change;
 
 pub(crate) use evidence::Evidence;
@@ -116,9 +118,12 @@ fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
         |at, reason: &str| Diagnostic { at, text: format!("{reason} and was scanned as plain text") };
     match std::str::from_utf8(bytes) {
         Ok(text) if !template::may_be_template(text) => Ok(None),
-        Ok(text) => template::scan(text).map_err(|error| {
-            scanned_as_text(error.at, &format!("the template is invalid ({})", error.reason))
-        }),
+        Ok(text) => match Tree::parse(text) {
+            Ok(tree) => Ok(template::scan(text, &tree)),
+            Err(error) => {
+                Err(scanned_as_text(error.at, &format!("the template is invalid ({})", error.reason)))
+            }
+        },
         Err(error) if template::may_be_template(&String::from_utf8_lossy(bytes)) => {
             Err(scanned_as_text(error.valid_up_to(), "the template is not UTF-8"))
         }

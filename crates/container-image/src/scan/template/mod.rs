@@ -9,7 +9,6 @@ mod properties;
 use std::path::Path;
 
 use super::{ImageMatch, Scan};
-pub(super) use image_copy::yaml::SyntaxError;
 use image_copy::yaml::{Id, Tree};
 
 /// File extensions of templates.
@@ -62,16 +61,15 @@ fn has_type(text: &str) -> bool {
     })
 }
 
-/// Finds the images of a template. Returns `None` if the document is not a template.
-pub(super) fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
-    let tree = Tree::parse(text)?;
-    let templates: Vec<Id> = tree.roots().filter(|root| is_template(&tree, *root)).collect();
+/// Finds the images of a template. Returns `None` if the documents are no templates.
+pub(super) fn scan(text: &str, tree: &Tree) -> Option<Scan> {
+    let templates: Vec<Id> = tree.roots().filter(|root| is_template(tree, *root)).collect();
     if templates.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut scan = Scan::default();
     for root in templates {
-        let one = finder::ImageFinder::new(text, &tree, root).images();
+        let one = finder::ImageFinder::new(text, tree, root).images();
         scan.images.extend(one.images);
         scan.notes.extend(one.notes);
         scan.errors.extend(one.errors);
@@ -82,7 +80,7 @@ pub(super) fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
         notes.sort_by_key(|note| note.at);
         notes.dedup();
     }
-    Ok(Some(scan))
+    Some(scan)
 }
 
 /// Returns true if a resource has a type with `::`.

@@ -1,8 +1,14 @@
+use image_copy::yaml::SyntaxError;
+
 use super::*;
 use crate::scan::positions::positions;
 
 /// Texts with their lines.
 type Lines = Vec<(usize, String)>;
+
+fn scan(text: &str) -> Result<Option<Scan>, SyntaxError> {
+    Ok(super::scan(text, &Tree::parse(text)?))
+}
 
 /// Returns references and notes.
 fn read(text: &str) -> (Lines, Lines) {
