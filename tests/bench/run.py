@@ -88,7 +88,7 @@ def tools(program: str, crane: str, ca: CertificateAuthority) -> dict:
     """Returns the command of each tool for two references."""
     certificates = ca.folder
     return {
-        OURS: lambda a, b: [program, "copy", a, "--to", b, "--certificate-authority", str(ca.certificate)],
+        OURS: lambda a, b: [program, "copy", a, "--to", b, "--ca-file", str(ca.certificate)],
         "crane": lambda a, b: [crane, "copy", a, b],
         "skopeo": lambda a, b: ["skopeo", "--insecure-policy", "copy", "-q", "--preserve-digests",
                                 "--src-cert-dir", str(certificates), "--dest-cert-dir", str(certificates),

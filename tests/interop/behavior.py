@@ -38,7 +38,7 @@ def check_lost_output(world: World):
 def check_verbose(world: World):
     """--verbose prints details and no secrets"""
     arguments = [f"{world.source.host}/oci:arm64", f"{world.private.host}/verbose:1", "--verbose",
-                 "--certificate-authority", world.ca.certificate]
+                 "--ca-file", world.ca.certificate]
     failed = world.copy(*arguments, credentials=world.wrong_credentials)
     assert failed.returncode == 1 and "step: " in failed.stderr and "request: " in failed.stderr, failed.stderr
     done = world.copy(*arguments)

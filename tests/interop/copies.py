@@ -25,7 +25,7 @@ def check_plain_http(world: World):
 
 def check_tls(world: World):
     """every format to a registry with its own CA certificate"""
-    check_formats(world, world.tls, "--certificate-authority", world.ca.certificate)
+    check_formats(world, world.tls, "--ca-file", world.ca.certificate)
 
 
 def check_plain_http_elsewhere(world: World):
@@ -49,7 +49,7 @@ def check_plain_http_elsewhere(world: World):
 
 def check_credentials(world: World):
     """every format to a registry that requires credentials, and from there to another"""
-    trusted = ["--certificate-authority", world.ca.certificate]
+    trusted = ["--ca-file", world.ca.certificate]
     check_formats(world, world.private, *trusted)
     world.check_copy(f"{world.private.host}/copies/oci:all", f"{world.plain.host}/from/private:all", *trusted)
     comparison.check_same(world.private, "copies/oci:all", world.plain, "from/private:all")
@@ -57,7 +57,7 @@ def check_credentials(world: World):
 
 def check_newest(world: World):
     """every format to Distribution 3 with credentials, and from there to another"""
-    trusted = ["--certificate-authority", world.ca.certificate]
+    trusted = ["--ca-file", world.ca.certificate]
     check_formats(world, world.newest, *trusted)
     world.check_copy(f"{world.newest.host}/copies/oci:all", f"{world.private.host}/from/newest:all", *trusted)
     comparison.check_same(world.newest, "copies/oci:all", world.private, "from/newest:all")
@@ -99,7 +99,7 @@ def check_credential_helper(world: World):
     environment = world.environment(folder)
     environment["PATH"] = f"{programs}:{environment['PATH']}"
     command = world.command(f"{world.source.host}/oci:arm64", f"{world.private.host}/helped:1",
-                            "--certificate-authority", world.ca.certificate)
+                            "--ca-file", world.ca.certificate)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     comparison.check_same(world.source, "oci:arm64", world.private, "helped:1")
@@ -151,7 +151,7 @@ def check_mount(world: World):
 def check_failures(world: World):
     """failures cause one line and exit code 1"""
     source, plain = world.source.host, world.plain.host
-    trusted = ["--certificate-authority", world.ca.certificate]
+    trusted = ["--ca-file", world.ca.certificate]
     private = f"{world.private.host}/oci:1"
     world.check_failure("Log in again", f"{source}/oci:all", private, *trusted, credentials=world.wrong_credentials)
     none = world.folder / "none"
@@ -162,7 +162,7 @@ def check_failures(world: World):
     world.check_failure(missing, f"{source}/missing:1", f"{plain}/x:1")
     world.check_failure("Change --platform", f"{source}/oci:all", f"{plain}/x:1", "--platform", "linux/s390x")
     world.check_failure("Change --platform", f"{source}/oci:amd64", f"{plain}/x:1", "--platform", "linux/arm64")
-    world.check_failure("--certificate-authority", f"{source}/oci:all", f"{world.tls.host}/x:1")
+    world.check_failure("--ca-file", f"{source}/oci:all", f"{world.tls.host}/x:1")
     # Because the host is given, TLS is not tried.
     world.check_failure(f"Remove --plain-http {world.tls.host}", f"{source}/oci:all", f"{world.tls.host}/x:1",
                   "--plain-http", world.tls.host, *trusted)

@@ -47,7 +47,7 @@ class Promotion:
         return folder
 
     def copy(self, source: str, destination: str, credentials: Path) -> str:
-        done = self.world.copy(source, destination, "--certificate-authority", self.world.ca.certificate,
+        done = self.world.copy(source, destination, "--ca-file", self.world.ca.certificate,
                                credentials=credentials)
         assert done.returncode == 0, f"exit {done.returncode}: {done.stderr}"
         return done.stdout

@@ -71,7 +71,7 @@ def without_credentials(world: World, folder: Path) -> dict[str, str]:
 def check_copy_after(login: str, name: str, world: World, environment: dict[str, str], prefix: list[str]):
     """Copies from the private registry. Without credentials this fails. After the command `login` it succeeds."""
     origin = f"{world.private.host}/{name}:1"
-    trusted = ["--certificate-authority", str(world.ca.certificate)]
+    trusted = ["--ca-file", str(world.ca.certificate)]
     world.check_copy(f"{world.source.host}/oci:arm64", origin, *trusted)
     copy = world.command(origin, f"{world.plain.host}/{name}:1", *trusted)
     options = {"env": environment, "capture_output": True, "text": True, "timeout": TIMEOUT}

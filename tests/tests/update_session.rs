@@ -15,11 +15,11 @@ use tokio::process::Command;
 
 const DEMO: &str = include_str!("../../crates/container-image/tests/fixtures/session/demo.yaml");
 
-/// Runs the update command.
-async fn update(account: &Account, folder: &Path) {
+/// Pins the template.
+async fn pin(account: &Account, folder: &Path) {
     let mut command = Command::new(container_image().unwrap());
     command
-        .args(["update", "--resolve-digest", "--all", "--matching-tag", "demo.yaml"])
+        .args(["pin", "demo.yaml"])
         .current_dir(folder)
         .envs(account.world.emulator.environment())
         .env("HOME", folder)
@@ -47,7 +47,7 @@ async fn an_updated_pin_copies_the_new_image_under_the_same_name() {
     let (old, other, new) = (index(1), index(2), index(3));
     account.publish("3.7", &old);
     account.publish("3.9", &other);
-    update(&account, folder.path()).await;
+    pin(&account, folder.path()).await;
     let created = account.stack.create(&template(&account, folder.path())).await;
     assert_eq!(created.status, StackStatus::CreateComplete, "{:?}", created.failures());
     account.check_stored("3.7", &old);
@@ -56,7 +56,7 @@ async fn an_updated_pin_copies_the_new_image_under_the_same_name() {
 
     account.publish("3.7", &new);
     let mark = account.mark();
-    update(&account, folder.path()).await;
+    pin(&account, folder.path()).await;
     assert_eq!(account.world.emulator.log().pulls(mark), 0);
     let updated = account.stack.update(&template(&account, folder.path())).await;
     assert_eq!(updated.status, StackStatus::UpdateComplete, "{:?}", updated.failures());

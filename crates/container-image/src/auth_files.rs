@@ -4,7 +4,7 @@
 //! This module locates the files. [`DockerConfig`] parses them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, io};
 
 use futures_util::future::BoxFuture;
@@ -53,8 +53,12 @@ enum Kind {
 }
 
 impl AuthFiles {
-    pub(crate) fn from_environment() -> Self {
-        Self::new(auth_files(|name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)))
+    /// Returns the file of `--authfile`, or else those of the environment.
+    pub(crate) fn of(authfile: Option<&Path>) -> Self {
+        Self::new(match authfile {
+            Some(path) => vec![AuthFile { path: path.into(), kind: Kind::Explicit }],
+            None => auth_files(|name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)),
+        })
     }
 
     fn new(files: Vec<AuthFile>) -> Self {

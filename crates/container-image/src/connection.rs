@@ -35,11 +35,11 @@ impl Connection {
         args: &ConnectionArgs,
         repositories: impl IntoIterator<Item = &'a oci::Repository>,
     ) -> Result<Self, String> {
-        let file = args.certificate_authority.as_deref();
+        let file = args.ca_file.as_deref();
         let certificates = match file {
             Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {
                 format!(
-                    "--certificate-authority {}: the file cannot be read: {}.",
+                    "--ca-file {}: the file cannot be read: {}.",
                     display::path(file),
                     display::io_error(&error)
                 )
@@ -61,11 +61,12 @@ impl Connection {
             ..http::Options::default()
         };
         // The most specific credentials are first.
-        let credentials = CredentialChain::new(vec![Arc::new(AuthFiles::from_environment()), aws.clone()]);
+        let credentials =
+            CredentialChain::new(vec![Arc::new(AuthFiles::of(args.authfile.as_deref())), aws.clone()]);
         match Client::new(options, Arc::new(credentials)) {
             Ok(client) => Ok(Self { client, aws }),
             Err(problem) => Err(match file {
-                Some(file) => format!("--certificate-authority {}: {problem}.", display::path(file)),
+                Some(file) => format!("--ca-file {}: {problem}.", display::path(file)),
                 None => format!("{problem}."),
             }),
         }

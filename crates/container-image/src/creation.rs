@@ -58,7 +58,7 @@ pub(crate) fn settings<'a>(
     match other.filter(|_| spec.is_some()) {
         Some(other) => Err(format!(
             "--create-repositories supports only private Amazon ECR, but {} is another registry. Remove the \
-             option, or correct --to.",
+             option, or correct the destination.",
             other.registry()
         )),
         None => Ok(spec),

@@ -28,14 +28,16 @@ pub(crate) struct Checkout {
 const DEFAULT_AUTHOR: (&str, &str) = ("container-image", "container-image@localhost");
 
 impl Checkout {
-    /// Returns the repository of `--repository`, if it is set. A local work tree is used in place. Any
+    /// Returns the repository of `--git-repo`, if it is set. A local work tree is used in place. Any
     /// other repository is cloned.
     ///
     /// # Errors
     /// Error line that names the option to change.
-    pub(crate) async fn of(search: &SearchArgs) -> Result<Option<Self>, String> {
-        let Some(url) = &search.repository else { return Ok(None) };
-        let author = search.username.clone().zip(search.email.clone());
+    pub(crate) async fn of(
+        search: &SearchArgs,
+        author: Option<(String, String)>,
+    ) -> Result<Option<Self>, String> {
+        let Some(url) = &search.git_repo else { return Ok(None) };
         let checkout = if is_work_tree(url) {
             Self::open_work_tree(Path::new(url), search.branch.as_deref(), author).await?
         } else {
@@ -78,7 +80,7 @@ impl Checkout {
         let full_path = subfolder.folder.canonicalize().unwrap_or_else(|_| subfolder.folder.clone());
         let relative = full_path.strip_prefix(top).unwrap_or(&subfolder.folder);
         Err(format!(
-            "--repository {}: this is a folder inside a work tree. Use --repository {} {}.",
+            "--git-repo {}: this is a folder inside a work tree. Use --git-repo {} {}.",
             text::escaped(folder),
             display::path(top),
             display::path(relative)
@@ -99,7 +101,7 @@ impl Checkout {
         let target = folder.display().to_string();
         arguments.extend(["--", url, &target]);
         let shown = text::escaped(&git_url::redacted(url));
-        let failed = format!("--repository {shown}: the repository cannot be cloned");
+        let failed = format!("--git-repo {shown}: the repository cannot be cloned");
         let current_folder = std::env::current_dir().unwrap_or_default();
         let started = Self { folder: current_folder, clone: None, author, secrets: git_url::secrets(url) };
         started.git(&arguments, &failed).await?;

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
             Command::Verify(verify) => commands::verify::run(verify, args.verbosity()).await,
             Command::List(list) => commands::list::run(list, args.verbosity()).await,
             Command::Tags(tags) => commands::tags::run(tags, args.verbosity()).await,
+            Command::Pin(pin) => commands::update::run(&pin.as_update(), args.verbosity()).await,
             Command::Update(update) => commands::update::run(update, args.verbosity()).await,
             Command::Completions(completions) => commands::pages::completions(completions),
             Command::Man(args) => commands::pages::man(args),

@@ -234,8 +234,7 @@ async fn a_profile_must_exist() {
 async fn trusts_the_certificate_authority_of_the_option() {
     let (sandbox, repository) = Sandbox::with_ecr_repository().await;
     sandbox.write("ca.pem", sandbox.emulator.ca_pem());
-    let mut command =
-        sandbox.command(&COPY.split(' ').chain(["--certificate-authority", "ca.pem"]).collect::<Vec<_>>());
+    let mut command = sandbox.command(&COPY.split(' ').chain(["--ca-file", "ca.pem"]).collect::<Vec<_>>());
     command.env_remove("SSL_CERT_FILE");
     assert_copied(&RunOutput::of(command).await, &repository);
 }

@@ -192,7 +192,7 @@ async fn other_registries_create_their_repositories_themselves() {
     assert_eq!(
         output.stderr,
         "error: --create-repositories supports only private Amazon ECR, but open.example is another registry. \
-         Remove the option, or correct --to.\n"
+         Remove the option, or correct the destination.\n"
     );
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 
-const COPY: &str = "copy docker.io/acme/app:1 --to docker.io/acme/copy:1";
+const COPY: &str = "copy docker.io/acme/app:1 docker.io/acme/copy:1";
 
 async fn failed(sandbox: &Sandbox, variables: &[(&str, String)]) -> String {
     let mut command = sandbox.command(&COPY.split(' ').collect::<Vec<_>>());
@@ -77,11 +77,11 @@ async fn kills_the_children_of_a_helper_on_interrupt() {
 async fn no_message_contains_the_secrets_of_a_url() {
     let sandbox = Sandbox::start().await;
     for arguments in [
-        "update --all --repository https://x-access-token:planted-1@127.0.0.1:1/acme/app",
-        "update --all --repository https://planted-1@127.0.0.1:1/acme/app",
-        "update --all --repository https://me:pl%61nted-1@127.0.0.1:1/acme/app --json",
-        "update --all --repository http://127.0.0.1:1/acme/app?private_token=planted-1",
-        "list --repository https://me:planted-1@127.0.0.1:1/acme/app",
+        "update --all --git-repo https://x-access-token:planted-1@127.0.0.1:1/acme/app",
+        "update --all --git-repo https://planted-1@127.0.0.1:1/acme/app",
+        "update --all --git-repo https://me:pl%61nted-1@127.0.0.1:1/acme/app --json",
+        "update --all --git-repo http://127.0.0.1:1/acme/app?private_token=planted-1",
+        "list --git-repo https://me:planted-1@127.0.0.1:1/acme/app",
         "list https://me:planted-1@127.0.0.1:1/acme/app",
         "copy https://me:planted-1@127.0.0.1:1/acme/app:1 --to open.example/x",
     ] {

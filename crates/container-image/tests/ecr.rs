@@ -56,7 +56,7 @@ async fn an_immutable_tag_fails_before_a_blob_is_read() {
     assert!(
         output
             .stderr
-            .ends_with("Choose a new tag in --to, or make the repository's tags mutable. (CI-030)\n")
+            .ends_with("Choose a new tag in DESTINATION, or make the repository's tags mutable. (CI-030)\n")
     );
     let log = sandbox.emulator.log();
     for operation in ["blob.get", "blob.content", "upload.*", "manifest.put", "ecr:PutImage"] {

@@ -1,4 +1,4 @@
-//! Tests of `--repository` with the user's git and local repositories.
+//! Tests of `--git-repo` with the user's git and local repositories.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
@@ -35,10 +35,10 @@ async fn clones_commits_and_pushes() {
     serve_repository(&sandbox);
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let url = format!("file://{}", sandbox.path("served.git").display());
-    let listed = sandbox.run(&format!("list --repository {url}")).await;
+    let listed = sandbox.run(&format!("list --git-repo {url}")).await;
     assert_eq!(listed.stdout, "app.yaml:docker.io/library/python:3.9\n", "{listed:?}");
 
-    let update = ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", &url];
+    let update = ["update", "--all", "--matching-tag", "--resolve-digest", "--git-repo", &url];
     let output = sandbox.run_with(&update).await;
     let would = "INFO: would update a total of 1 files\nINFO: no commit message, skipping commit and push\n";
     assert!(output.stderr.ends_with(would), "{output:?}");
@@ -66,43 +66,43 @@ async fn commits_only_its_own_changes_in_a_work_tree() {
     sandbox.write("work/other.txt", "not committed by us");
     git(&work, &["add", "other.txt"]);
     let update =
-        ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
+        ["update", "--all", "--matching-tag", "--resolve-digest", "--git-repo", "work", "--commit", "Pin"];
     let output = sandbox.run_with(&update).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     let expected = "INFO: committed to main by container-image <container-image@localhost>, because git has no author configured\n";
     assert!(output.stderr.ends_with(expected), "{output:?}");
     assert_eq!(git(&work, &["log", "-1", "--format=%an %s"]), "container-image Pin");
     assert_eq!(git(&work, &["status", "--porcelain"]), "A  other.txt");
-    let output = sandbox.run_with(&["list", "--repository", "work", "--branch", "next"]).await;
+    let output = sandbox.run_with(&["list", "--git-repo", "work", "--branch", "next"]).await;
     assert_eq!(
         output.stderr,
         "error: --branch next: the work tree work is on main. Switch to next, or remove --branch.\n"
     );
-    let output = sandbox.run_with(&["list", "--repository", "work", "../served.git"]).await;
+    let output = sandbox.run_with(&["list", "--git-repo", "work", "../served.git"]).await;
     assert_eq!(output.stderr, "error: ../served.git is not in the repository. Check the path.\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quotes_errors_of_git() {
     let sandbox = Sandbox::start().await;
-    let output = sandbox.run("list --repository ./nowhere.git").await;
+    let output = sandbox.run("list --git-repo ./nowhere.git").await;
     assert_eq!(output.code, Some(1));
     assert!(
         output.stderr.starts_with(
-            "error: --repository ./nowhere.git: the repository cannot be cloned: git failed with \"fatal: "
+            "error: --git-repo ./nowhere.git: the repository cannot be cloned: git failed with \"fatal: "
         ),
         "{output:?}"
     );
     assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
-    let output = sandbox.run_with(&["update", "--all", "--repository", ".", "--commit", ""]).await;
+    let output = sandbox.run_with(&["update", "--all", "--git-repo", ".", "--commit", ""]).await;
     assert!(output.code == Some(2) && output.stderr.contains("'--commit <MESSAGE>'"), "{output:?}");
-    let secret = sandbox.run("list --repository https://me:hunter2@nowhere.invalid/x.git").await;
+    let secret = sandbox.run("list --git-repo https://me:hunter2@nowhere.invalid/x.git").await;
     assert!(secret.code == Some(1) && !secret.stderr.contains("hunter2"), "{secret:?}");
 }
 
 /// Arguments that commit in `work`.
 const COMMIT: [&str; 8] =
-    ["update", "--all", "--matching-tag", "--resolve-digest", "--repository", "work", "--commit", "Pin"];
+    ["update", "--all", "--matching-tag", "--resolve-digest", "--git-repo", "work", "--commit", "Pin"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rejects_files_with_uncommitted_changes() {
@@ -248,10 +248,10 @@ async fn requires_the_top_folder_and_a_branch() {
     let sandbox = Sandbox::start().await;
     serve_repository(&sandbox);
     sandbox.write("work/deep/er/file.yaml", "");
-    let output = sandbox.run_with(&["list", "--repository", "work/deep/er"]).await;
+    let output = sandbox.run_with(&["list", "--git-repo", "work/deep/er"]).await;
     let top = sandbox.path("work").canonicalize().unwrap();
     let error = format!(
-        "error: --repository work/deep/er: this is a folder inside a work tree. Use --repository {} deep/er.\n",
+        "error: --git-repo work/deep/er: this is a folder inside a work tree. Use --git-repo {} deep/er.\n",
         top.display()
     );
     assert_eq!((output.code, output.stderr), (Some(1), error));
@@ -263,6 +263,6 @@ async fn requires_the_top_folder_and_a_branch() {
     let output = sandbox.run_with(&[&arguments[..], &["--branch", "v1"]].concat()).await;
     let error = "error: --branch v1 is not a branch, but --commit requires one. Set --branch to a branch of the repository.\n";
     assert_eq!((output.code, output.stderr.as_str()), (Some(1), error));
-    let output = sandbox.run_with(&["list", "--repository", &url, "--branch", "v1"]).await;
+    let output = sandbox.run_with(&["list", "--git-repo", &url, "--branch", "v1"]).await;
     assert_eq!(output.stdout, "app.yaml:docker.io/library/python:3.9\n", "{output:?}");
 }

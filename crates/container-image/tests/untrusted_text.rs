@@ -204,7 +204,7 @@ async fn sanitizes_text_of_programs_and_configuration_files() {
     check(&run(copy, &helper("bad")).await, "it failed with \"fatal: ]0;title error: forged\"");
     check(&run(copy, &helper(&format!("no{HOSTILE}"))).await, "docker-credential-no ]0;title error: forged");
     check(&run(copy, &helper(&"x".repeat(100_000))).await, "…");
-    let list = run("list --repository https://host.example/repository", &json!({})).await;
+    let list = run("list --git-repo https://host.example/repository", &json!({})).await;
     check(&list, "git failed with \"fatal: ]0;title error: forged\"");
 }
 

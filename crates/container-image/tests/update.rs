@@ -258,23 +258,23 @@ async fn reports_invalid_usage_in_one_line() {
     for (arguments, expected) in [
         (
             "update",
-            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. Run container-image update --help for help.\n",
+            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. For more information, try '--help'.\n",
         ),
         (
             "update --al",
-            "error: unexpected argument '--al' found. Tip: a similar argument exists: '--all'. Run container-image update --help for help.\n",
+            "error: unexpected argument '--al' found. Tip: a similar argument exists: '--all'. For more information, try '--help'.\n",
         ),
         (
             "update --all --commit x",
-            "error: the following required arguments were not provided: --repository <URL>. Run container-image update --help for help.\n",
+            "error: the following required arguments were not provided: --git-repo <URL>. For more information, try '--help'.\n",
         ),
         (
             "update --image-reference a/b",
-            "error: invalid value 'a/b' for '--image-reference <REF>': expected a tag or a digest, such as docker.io/library/python:3.13. Run container-image update --help for help.\n",
+            "error: invalid value 'a/b' for '--image-reference <REF>': expected a tag or a digest, such as docker.io/library/python:3.13. For more information, try '--help'.\n",
         ),
         (
             "lst",
-            "error: unrecognized subcommand 'lst'. Tip: a similar subcommand exists: 'list'. Run container-image --help for help.\n",
+            "error: unrecognized subcommand 'lst'. Tip: a similar subcommand exists: 'list'. For more information, try '--help'.\n",
         ),
     ] {
         let output = sandbox.run(arguments).await;

@@ -7,24 +7,31 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use image_copy::oci::Registry;
 
+use super::heading;
+
 /// Options of the commands that reach registries.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ConnectionArgs {
+    /// File of docker login, podman login or skopeo login. No other file with credentials is read. Default:
+    /// $REGISTRY_AUTH_FILE
+    #[arg(long, value_name = "FILE", help_heading = heading::REGISTRIES)]
+    pub(crate) authfile: Option<PathBuf>,
+
     /// Registry without TLS, as host and port. Can be repeated. Registries on this machine need no entry
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help_heading = heading::REGISTRIES)]
     pub(crate) plain_http: Vec<Registry>,
 
     /// PEM file with CA certificates to trust in addition to the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) certificate_authority: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", help_heading = heading::REGISTRIES)]
+    pub(crate) ca_file: Option<PathBuf>,
 
     /// AWS profile for Amazon ECR and ECR Public. It overrides AWS_PROFILE and credentials in the environment
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = heading::REGISTRIES)]
     pub(crate) profile: Option<String>,
 
     /// AWS Region of stacks, tables and AWS STS. ECR is called in the Region of the registry. Default: AWS_REGION, the
     /// profile's Region, the registry's Region
-    #[arg(long, value_name = "REGION", value_parser = region)]
+    #[arg(long, value_name = "REGION", value_parser = region, help_heading = heading::REGISTRIES)]
     pub(crate) region: Option<String>,
 }
 
@@ -41,14 +48,14 @@ pub(crate) struct AwsArgs {
 
     /// PEM file with CA certificates to trust in addition to the system's
     #[arg(long, value_name = "FILE")]
-    certificate_authority: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
 }
 
 impl AwsArgs {
     /// Returns the options of a connection without registries.
     pub(crate) fn connection(&self) -> ConnectionArgs {
-        let Self { profile, region, certificate_authority } = self.clone();
-        ConnectionArgs { plain_http: Vec::new(), certificate_authority, profile, region }
+        let Self { profile, region, ca_file } = self.clone();
+        ConnectionArgs { ca_file, profile, region, ..ConnectionArgs::default() }
     }
 }
 

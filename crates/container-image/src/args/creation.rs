@@ -7,45 +7,43 @@ use clap::Args;
 use image_copy_aws::{Encryption, RepositorySpec, TagMutability};
 use serde::de::IgnoredAny;
 
+use super::heading;
 use crate::{display, input_file};
 
 /// Maximum size of a policy in bytes. ECR itself accepts less.
 const MAX_POLICY_BYTES: u64 = 1 << 20;
-
-/// Heading of these options in the help.
-const HEADING: &str = "Repository creation";
 
 /// Options for the creation of ECR repositories.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CreationArgs {
     /// Create missing repositories in private Amazon ECR. Existing ones are left unchanged. Without the
     /// options below, a creation template of the registry is used if one applies to pushes
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = heading::CREATION)]
     pub(crate) create_repositories: bool,
 
     /// Scan each image of a created repository after its push
-    #[arg(long, help_heading = HEADING, requires = "create_repositories")]
+    #[arg(long, help_heading = heading::CREATION, requires = "create_repositories")]
     scan_on_push: bool,
 
     /// Make the tags of a created repository immutable, except those that match a pattern with `*`
-    #[arg(long, help_heading = HEADING, requires = "create_repositories", value_name = "EXCEPT,…",
+    #[arg(long, help_heading = heading::CREATION, requires = "create_repositories", value_name = "EXCEPT,…",
           num_args = 0..=1, require_equals = true, value_delimiter = ',')]
     immutable: Option<Vec<String>>,
 
     /// Encryption of a created repository: AES256 (the default), KMS, KMS=KEY, or KMS_DSSE
-    #[arg(long, help_heading = HEADING, requires = "create_repositories", value_name = "TYPE[=KEY]")]
+    #[arg(long, help_heading = heading::CREATION, requires = "create_repositories", value_name = "TYPE[=KEY]")]
     encryption: Option<EncryptionArg>,
 
     /// JSON file with the lifecycle policy of a created repository
-    #[arg(long, help_heading = HEADING, requires = "create_repositories", value_name = "FILE")]
+    #[arg(long, help_heading = heading::CREATION, requires = "create_repositories", value_name = "FILE")]
     lifecycle: Option<PathBuf>,
 
     /// JSON file with the repository policy of a created repository
-    #[arg(long, help_heading = HEADING, requires = "create_repositories", value_name = "FILE")]
+    #[arg(long, help_heading = heading::CREATION, requires = "create_repositories", value_name = "FILE")]
     repository_policy: Option<PathBuf>,
 
     /// Tags of a created repository itself. Can be repeated
-    #[arg(long, help_heading = HEADING, requires = "create_repositories", value_name = "KEY=VALUE,…",
+    #[arg(long, help_heading = heading::CREATION, requires = "create_repositories", value_name = "KEY=VALUE,…",
           value_delimiter = ',', value_parser = resource_tag)]
     tags: Vec<(String, String)>,
 }

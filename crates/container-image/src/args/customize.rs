@@ -4,23 +4,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::heading;
+
 /// Changes to each platform of the copied image.
 #[derive(Debug, Args)]
 pub(crate) struct CustomizeArgs {
     /// Change each platform by the Dockerfile lines in FILE, without a container engine. `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "include_referrers")]
+    #[arg(long, value_name = "FILE", conflicts_with = "include_referrers", help_heading = heading::CUSTOMIZATION)]
     pub(crate) customize: Option<PathBuf>,
 
     /// Set an environment variable in each platform. Can be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "include_referrers")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "include_referrers", help_heading = heading::CUSTOMIZATION)]
     pub(crate) env: Vec<(String, String)>,
 
     /// Set a label in each platform. Can be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "include_referrers")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "include_referrers", help_heading = heading::CUSTOMIZATION)]
     pub(crate) label: Vec<(String, String)>,
 
     /// Add a volume to each platform. Can be repeated
-    #[arg(long, value_name = "PATH", value_parser = volume, conflicts_with = "include_referrers")]
+    #[arg(long, value_name = "PATH", value_parser = volume, conflicts_with = "include_referrers", help_heading = heading::CUSTOMIZATION)]
     pub(crate) volume: Vec<String>,
 }
 

@@ -1,9 +1,10 @@
-//! Arguments of `list`, and the search arguments that `update` shares.
+//! Arguments of `list`, and the search arguments that `pin` and `update` share.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::heading;
 use crate::scan::files;
 
 const EXAMPLES: &str = "\
@@ -15,7 +16,7 @@ Examples:
     container-image list --no-filename | sort -u
 
   Search a git repository:
-    container-image list --repository https://github.com/acme/infra
+    container-image list --git-repo https://github.com/acme/infra
 
   Print lines and columns as JSON:
     container-image list --json templates
@@ -31,11 +32,11 @@ pub(crate) struct ListArgs {
     pub(crate) search: SearchArgs,
 
     /// Print only the references, without file names
-    #[arg(long)]
+    #[arg(long, help_heading = heading::OUTPUT)]
     pub(crate) no_filename: bool,
 
     /// Print a JSON document with lines and columns
-    #[arg(long, conflicts_with = "no_filename")]
+    #[arg(long, conflicts_with = "no_filename", help_heading = heading::OUTPUT)]
     pub(crate) json: bool,
 }
 
@@ -47,24 +48,16 @@ pub(crate) struct SearchArgs {
     pub(crate) paths: Vec<PathBuf>,
 
     /// Skip matching files, with the syntax of .gitignore. Can be repeated
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    #[arg(long, value_name = "GLOB", value_parser = glob, help_heading = heading::IMAGES)]
     pub(crate) exclude: Vec<String>,
 
     /// Git repository to search instead: a URL, which is cloned, or a local folder
-    #[arg(long, value_name = "URL", value_parser = repository)]
-    pub(crate) repository: Option<String>,
+    #[arg(long, visible_alias = "repository", value_name = "URL", value_parser = git_repo, help_heading = heading::GIT)]
+    pub(crate) git_repo: Option<String>,
 
     /// Branch of the repository
-    #[arg(long, value_name = "BRANCH", requires = "repository", value_parser = branch)]
+    #[arg(long, value_name = "BRANCH", requires = "git_repo", value_parser = branch, help_heading = heading::GIT)]
     pub(crate) branch: Option<String>,
-
-    /// Author of a commit by update. Requires --email. Default: the author in git's configuration
-    #[arg(long, value_name = "NAME", requires_all = ["repository", "email"])]
-    pub(crate) username: Option<String>,
-
-    /// Email address of the author. Requires --username
-    #[arg(long, value_name = "ADDRESS", requires_all = ["repository", "username"])]
-    pub(crate) email: Option<String>,
 }
 
 /// Rejects an empty pattern, such as an unset variable: it would exclude everything.
@@ -76,7 +69,7 @@ fn glob(text: &str) -> Result<String, String> {
 }
 
 /// Rejects a leading hyphen, because git would read the value as an option.
-fn repository(text: &str) -> Result<String, String> {
+fn git_repo(text: &str) -> Result<String, String> {
     match text {
         "" => Err("expected a URL or a folder".into()),
         text if text.starts_with('-') => Err("expected a URL or a folder".into()),

@@ -14,7 +14,7 @@ Examples:
 
 pub(super) const MAN_EXAMPLES: &str = "\
 Examples:
-  container-image man update | man -l -
+  container-image man pin | man -l -
   container-image man > ~/.local/share/man/man1/container-image.1";
 
 /// Arguments of `completions`.
@@ -29,8 +29,8 @@ pub(crate) struct CompletionsArgs {
 pub(crate) struct ManArgs {
     /// Command. Default: the program itself
     #[arg(value_parser = [
-        "copy", "sync", "refresh", "import", "plan", "verify", "inspect", "tags", "list", "update", "completions",
-        "man",
+        "copy", "sync", "refresh", "import", "plan", "verify", "inspect", "tags", "list", "pin", "update",
+        "completions", "man",
     ])]
     pub(crate) command: Option<String>,
 }

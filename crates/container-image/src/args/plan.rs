@@ -6,7 +6,7 @@ use clap::Args;
 use image_copy::copy::PlatformSelection;
 use image_copy::oci::Prefix;
 
-use super::{ConnectionArgs, credentials_help};
+use super::{ConnectionArgs, credentials_help, heading};
 use crate::template::parameters;
 
 const EXAMPLES: &str = concat!(
@@ -65,14 +65,14 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "PLATFORM", default_value = "all")]
     pub(crate) platform: PlatformSelection,
 
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-
     /// Print a JSON document with the images and a summary
     #[arg(long)]
     pub(crate) json: bool,
 
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
     /// Maximum number of images that are checked at the same time
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 }

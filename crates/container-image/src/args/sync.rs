@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use image_copy::copy::{CONCURRENT_BLOBS, PlatformSelection};
 use image_copy::oci::Prefix;
 
-use super::{ConnectionArgs, CreationArgs, ReadingArgs, credentials_help};
+use super::{ConnectionArgs, CreationArgs, ReadingArgs, credentials_help, heading};
 
 const EXAMPLES: &str = concat!(
     "\
@@ -64,17 +64,14 @@ pub(crate) struct SyncArgs {
     pub(crate) reading: ReadingArgs,
 
     #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-
-    #[command(flatten)]
     pub(crate) creation: CreationArgs,
 
     /// Plan all copies, and copy nothing. Reading the manifests of changed images counts as pulls
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, conflicts_with = "check", help_heading = heading::OUTPUT)]
     pub(crate) dry_run: bool,
 
     /// Compare digests, copy nothing, and exit with 3 if an image differs
-    #[arg(long)]
+    #[arg(long, help_heading = heading::OUTPUT)]
     pub(crate) check: bool,
 
     /// Copy images of any age. A shell has no record of the time at which a digest was first seen
@@ -82,19 +79,22 @@ pub(crate) struct SyncArgs {
     pub(crate) ignore_min_age: bool,
 
     /// Print a JSON document with the images, created repositories, and a summary
-    #[arg(long)]
+    #[arg(long, help_heading = heading::OUTPUT)]
     pub(crate) json: bool,
 
     /// Write the URI with digest of each copied or unchanged image to FILE, by source
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dry_run"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dry_run"], help_heading = heading::OUTPUT)]
     pub(crate) report: Option<PathBuf>,
 
     /// Format of the report
-    #[arg(long, value_name = "FORMAT", requires = "report", default_value = "json")]
+    #[arg(long, value_name = "FORMAT", requires = "report", default_value = "json", help_heading = heading::OUTPUT)]
     pub(crate) report_format: ReportFormat,
 
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
     /// Maximum number of concurrent images, and of concurrent blobs of all images
-    #[arg(long, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
+    #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 }

@@ -9,7 +9,7 @@ use image_copy::list::{TagPattern, TagRules};
 use image_copy::oci::{ParseError, Reference, Repository, Tag};
 use semver::VersionReq;
 
-use super::{ConnectionArgs, credentials_help, update};
+use super::{ConnectionArgs, credentials_help, heading, update};
 
 const EXAMPLES: &str = concat!(
     "\
@@ -62,6 +62,7 @@ pub(crate) struct TagsArgs {
     #[arg(
         id = "list",
         long = "rules",
+        help_heading = heading::RULES,
         value_name = "LIST",
         conflicts_with_all = ["exact", "semver", "include", "exclude", "suffix", "newest"]
     )]
@@ -83,27 +84,27 @@ pub(crate) struct TagsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TagRuleArgs {
     /// Tag that is always in. Can be repeated
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, help_heading = heading::RULES, value_name = "TAG")]
     pub(crate) exact: Vec<Tag>,
 
     /// Versions in a range such as '^3.9' or '>=1.2, <2'. Can be repeated
-    #[arg(long, value_name = "RANGE", value_parser = update::range)]
+    #[arg(long, help_heading = heading::RULES, value_name = "RANGE", value_parser = update::range)]
     pub(crate) semver: Vec<VersionReq>,
 
     /// Tags that match a pattern with *. Can be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, help_heading = heading::RULES, value_name = "GLOB")]
     pub(crate) include: Vec<TagPattern>,
 
     /// No tags that match a pattern with *. Can be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, help_heading = heading::RULES, value_name = "GLOB")]
     pub(crate) exclude: Vec<TagPattern>,
 
     /// Versions with this text after them, such as -slim. Default: no text
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = heading::RULES, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) suffix: Option<String>,
 
     /// The newest N versions. Tags of the same version count once
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, help_heading = heading::RULES, value_name = "N", value_parser = positive)]
     pub(crate) newest: Option<NonZeroUsize>,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 
-use super::{ConnectionArgs, credentials_help};
+use super::{ConnectionArgs, credentials_help, heading};
 
 const EXAMPLES: &str = concat!(
     "\
@@ -41,28 +41,28 @@ pub(crate) struct VerifyArgs {
     pub(crate) report: Option<PathBuf>,
 
     /// Check the images of this CloudFormation stack and its nested stacks. Can be repeated
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = heading::IMAGES, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) stack: Vec<String>,
 
     /// Check all images in the provider's state table
-    #[arg(long)]
+    #[arg(long, help_heading = heading::IMAGES)]
     pub(crate) all: bool,
 
     /// Name or ARN of the state table, or `none`. Default: the output StateTableName of the stack
     /// cfn-container-image-provider
-    #[arg(long, value_name = "NAME", conflicts_with = "report",
+    #[arg(long, help_heading = heading::IMAGES, value_name = "NAME", conflicts_with = "report",
           value_parser = NonEmptyStringValueParser::new())]
     pub(crate) state_table: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
 
     /// Print a JSON document with the images and a summary
     #[arg(long)]
     pub(crate) json: bool,
 
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
     /// Maximum number of concurrent repositories, and of concurrent requests for each check
-    #[arg(long, value_name = "N", default_value_t = 8,
+    #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 }

@@ -104,8 +104,8 @@ async fn transfer(
 fn request(args: &CopyArgs, customization: Option<Customization>) -> Request {
     Request {
         source: args.source.clone(),
-        destination: args.to.repository.clone(),
-        tag: tag(&args.source, args.to.tag.as_ref()),
+        destination: args.destination().repository.clone(),
+        tag: tag(&args.source, args.destination().tag.as_ref()),
         platforms: args.platform.clone(),
         earlier_copies: Vec::new(),
         include_referrers: args.reading.include_referrers,

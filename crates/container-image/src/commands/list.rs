@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &ListArgs, verbosity: Verbosity) -> ExitCode {
 }
 
 async fn list(args: &ListArgs, verbosity: Verbosity) -> Result<ExitCode, String> {
-    let checkout = Checkout::of(&args.search).await?;
+    let checkout = Checkout::of(&args.search, None).await?;
     let base = checkout.as_ref().map_or(Path::new(""), Checkout::folder);
     let documents = documents::read(base, &args.search).await?;
     if verbosity != Verbosity::Quiet {

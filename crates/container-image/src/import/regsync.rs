@@ -28,7 +28,7 @@ pub(super) fn read(tree: &Tree, root: Id, found: &mut Found) {
             let problem = match key {
                 "user" | "pass" | "credHelper" | "credHost" => "has no equivalent. Log in to the registry",
                 "tls" => "has no equivalent. Set --plain-http for a registry without TLS",
-                "regcert" => "has no equivalent. Set --certificate-authority",
+                "regcert" => "has no equivalent. Set --ca-file",
                 "mirrors" => "has no equivalent. Set --mirror",
                 _ => NO_EQUIVALENT,
             };

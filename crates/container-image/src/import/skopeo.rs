@@ -42,10 +42,8 @@ fn read_registry(tree: &Tree, registry: &str, settings: Id, found: &mut Found) {
             "images" | "images-by-tag-regex" | "images-by-semver" => continue,
             "credentials" => "has no equivalent. Log in to the registry",
             "tls-verify" if tree.text(value) == Some("true") => continue,
-            "tls-verify" => {
-                "has no equivalent. Set --certificate-authority, or --plain-http for a registry without TLS"
-            }
-            "cert-dir" => "has no equivalent. Set --certificate-authority",
+            "tls-verify" => "has no equivalent. Set --ca-file, or --plain-http for a registry without TLS",
+            "cert-dir" => "has no equivalent. Set --ca-file",
             _ => "has no equivalent",
         };
         found.note(tree.line(value), &format!("{path}.{}", key_name(key)), problem);

@@ -18,9 +18,9 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Names of a command with the option `--to`, or without a destination.
+    /// Names of `copy`, and of commands without a destination.
     pub(super) fn of_source(source: &'a str) -> Self {
-        Self { source, destination: "--to" }
+        Self { source, destination: "DESTINATION" }
     }
 }
 
@@ -143,15 +143,16 @@ pub(super) fn credentials_unavailable(failure: &Failure, options: &ConnectionArg
         _ => "",
     };
     if reason.contains(child_process::NOT_INSTALLED) {
-        "Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials.".into()
+        "Install the program, or pass a file with these credentials in --authfile.".into()
     } else if reason == UnavailableCredentials::NOT_CONFIGURED {
         "Sign in to AWS (aws login, or aws sso login), or select a profile with --profile.".into()
     } else if reason.starts_with(UnavailableCredentials::NOT_LOADED) {
         aws_credentials_not_loaded(reason, options)
     } else if reason.contains(auth_files::NO_SUCH_FILE) {
-        "Correct the path in REGISTRY_AUTH_FILE.".into()
+        let setting = if options.authfile.is_some() { "--authfile" } else { "REGISTRY_AUTH_FILE" };
+        format!("Correct the path in {setting}.")
     } else {
-        "Correct these credentials, or set REGISTRY_AUTH_FILE to another file.".into()
+        "Correct these credentials, or pass another file in --authfile.".into()
     }
 }
 
@@ -164,7 +165,7 @@ fn is_http_sent_to_https(failure: &Failure) -> bool {
 }
 
 /// No trusted CA certificate helps against this failure.
-pub(super) const REPLACE_CERTIFICATE: &str = "Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority.";
+pub(super) const REPLACE_CERTIFICATE: &str = "Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --ca-file.";
 
 /// Returns true if the registry presents a CA certificate as its own.
 pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
@@ -174,12 +175,12 @@ pub(super) fn is_ca_certificate(failure: &Failure) -> bool {
 
 fn certificate_rejected(failure: &Failure, options: &ConnectionArgs) -> String {
     let host = host(failure);
-    let advice = if options.certificate_authority.is_some() {
-        "Check that the file in --certificate-authority contains the CA certificate of the host"
+    let advice = if options.ca_file.is_some() {
+        "Check that the file in --ca-file contains the CA certificate of the host"
     } else if host.is_empty() {
-        "If a proxy inspects TLS, pass its CA certificate in --certificate-authority"
+        "If a proxy inspects TLS, pass its CA certificate in --ca-file"
     } else {
-        "If the registry has a private CA, pass its certificate in --certificate-authority"
+        "If the registry has a private CA, pass its certificate in --ca-file"
     };
     // Docker Hub has no unencrypted endpoint. With --plain-http, the failure comes from a redirect target.
     if host.is_empty() || is_plain(failure, options) {

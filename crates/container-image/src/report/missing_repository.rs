@@ -42,7 +42,7 @@ fn rejected_creation(cause: &registry::Error) -> &'static str {
     } else if cause.has_code("InvalidTagParameterException") || cause.has_code("TooManyTagsException") {
         "Correct --tags."
     } else {
-        "Correct the repository in --to, or the options after --create-repositories."
+        "Correct the repository of the destination, or the options after --create-repositories."
     }
 }
 

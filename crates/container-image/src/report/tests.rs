@@ -115,15 +115,12 @@ fn line(failure: &Failure) -> String {
 #[test]
 fn hints_do_not_repeat_given_options() {
     let failure = source(connection_error(http::ErrorKind::Tls("unknown issuer".into())));
-    let with_certificate =
-        || ConnectionArgs { certificate_authority: Some("ca.pem".into()), ..Default::default() };
+    let with_certificate = || ConnectionArgs { ca_file: Some("ca.pem".into()), ..Default::default() };
     let options =
         ConnectionArgs { plain_http: vec!["registry.example".parse().unwrap()], ..with_certificate() };
     let text = failure_line(&failure, &options, "SOURCE");
     assert!(
-        text.ends_with(
-            "Check that the file in --certificate-authority contains the CA certificate of the host. (CI-017)"
-        ),
+        text.ends_with("Check that the file in --ca-file contains the CA certificate of the host. (CI-017)"),
         "{text}"
     );
     let text = failure_line(&failure, &with_certificate(), "SOURCE");
@@ -148,10 +145,9 @@ fn hints_do_not_repeat_given_options() {
 fn hints_at_a_new_certificate_if_no_option_helps() {
     let reason = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
     let failure = source(connection_error(http::ErrorKind::Tls(reason.into())));
-    let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --certificate-authority. (CI-017)";
-    for certificate_authority in [None, Some("ca.pem".into())] {
-        let text =
-            failure_line(&failure, &ConnectionArgs { certificate_authority, ..Default::default() }, "SOURCE");
+    let hint = " Install a server certificate (CA:FALSE) in the registry, and pass the certificate of its issuer in --ca-file. (CI-017)";
+    for ca_file in [None, Some("ca.pem".into())] {
+        let text = failure_line(&failure, &ConnectionArgs { ca_file, ..Default::default() }, "SOURCE");
         assert!(text.ends_with(hint), "{text}");
     }
     let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
@@ -184,9 +180,10 @@ fn distinguishes_a_failed_proxy_from_a_failed_registry() {
 #[test]
 fn distinguishes_a_missing_program_from_a_missing_file() {
     let text = |reason: &str| line(&source(registry::Error::Credentials(reason.into())));
-    assert!(text(child_process::NOT_INSTALLED).ends_with(
-        "Install the program, or set REGISTRY_AUTH_FILE to a file with these credentials. (CI-009)"
-    ));
+    assert!(
+        text(child_process::NOT_INSTALLED)
+            .ends_with("Install the program, or pass a file with these credentials in --authfile. (CI-009)")
+    );
     assert!(text(auth_files::NO_SUCH_FILE).ends_with("Correct the path in REGISTRY_AUTH_FILE. (CI-009)"));
     assert!(text("it failed").contains("Correct these credentials"));
 }
@@ -273,7 +270,7 @@ fn hints_name_the_option_to_change() {
             Operation::StartUpload,
             connection_error(http::ErrorKind::Tls("unknown issuer".into())),
         ),
-        "Image registry.example/acme/app:2.1 could not be pushed: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add --plain-http registry.example. (CI-017)",
+        "Image registry.example/acme/app:2.1 could not be pushed: the TLS handshake with registry.example:443 failed (unknown issuer), 5 attempts in 71 s. If the registry has a private CA, pass its certificate in --ca-file; if it has no TLS, add --plain-http registry.example. (CI-017)",
     );
     let subject = "docker.io/library/nginx:1.27".into();
     let cause = error_response(429, "TOOMANYREQUESTS", "pull rate limit", CredentialsSent::No);
@@ -304,7 +301,7 @@ fn shortens_the_quote_and_never_the_hint() {
 fn prints_the_outcome_in_one_line() {
     let request = Request {
         source: "python:3.13".parse().unwrap(),
-        destination: "localhost:5000/python".parse::<crate::args::DestinationArg>().unwrap().repository,
+        destination: "localhost:5000/python".parse::<Reference>().unwrap().repository,
         tag: Some("3.13".parse().unwrap()),
         platforms: PlatformSelection::All,
         earlier_copies: Vec::new(),

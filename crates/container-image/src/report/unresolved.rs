@@ -126,9 +126,9 @@ fn hint(failure: &Failure, options: &ConnectionArgs) -> String {
         }
         Problem::CertificateRejected if is_ca_certificate(failure) => REPLACE_CERTIFICATE.into(),
         Problem::CertificateRejected if options.plain_http.is_empty() => {
-            "If the registry has a private CA, pass its certificate in --certificate-authority; if it has no TLS, add its host to --plain-http.".into()
+            "If the registry has a private CA, pass its certificate in --ca-file; if it has no TLS, add its host to --plain-http.".into()
         }
-        Problem::CertificateRejected => "Pass the registry's CA certificate in --certificate-authority.".into(),
+        Problem::CertificateRejected => "Pass the registry's CA certificate in --ca-file.".into(),
         Problem::Interrupted | Problem::ServerError | Problem::Corrupt => "Retry later.".into(),
         Problem::InvalidResponse | Problem::Rejected | Problem::ForbiddenAddress => {
             "Check that the host is a registry, or exclude the file with --exclude.".into()

@@ -4,16 +4,11 @@ use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
 use super::{exit_code_of, fail};
-use crate::args::Args;
 use crate::list_file;
-
-/// Name of the program.
-const NAME: &str = "container-image";
 
 /// Maximum length of a quoted argument in characters.
 const QUOTE_CHARS: usize = 200;
@@ -32,9 +27,7 @@ pub(crate) fn invalid(lines: &[String]) -> ExitCode {
 /// Prints the help, or the parser's error in one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let command = env::args().nth(1).unwrap_or_default();
-        let line = one_line(&message_without_credentials(error), &command);
-        fail(&with_list_tip(line, &command, error));
+        fail(&one_line(&message_without_credentials(error), own_tip(error).as_deref()));
         return ExitCode::from(INVALID_USAGE);
     }
     let printed = error.print().and_then(|()| io::stdout().flush());
@@ -63,29 +56,38 @@ fn start_of(argument: &str) -> String {
     }
 }
 
-/// Adds a tip to the message about a list without `--list`.
-fn with_list_tip(line: String, command: &str, error: &clap::Error) -> String {
-    let is_list = |argument: &ContextValue| matches!(argument, ContextValue::String(argument) if list_file::has_list_ending(argument));
-    match error.get(ContextKind::InvalidArg).filter(|argument| is_list(argument)) {
-        Some(argument) if command == "refresh" => {
-            let argument = SanitizedText::from(start_of(&argument.to_string()));
-            line.replacen(" Run ", &format!(" Tip: pass --list {argument}. Run "), 1)
+/// Returns a tip that the parser cannot have: `argument` belongs to an option or to another command.
+fn own_tip(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
+    let command = env::args().nth(1).unwrap_or_default();
+    match (command.as_str(), argument.as_str()) {
+        ("refresh", list) if list_file::has_list_ending(list) => {
+            Some(format!("pass --list {}", start_of(list)))
         }
-        _ => line,
+        ("pin", "--all" | "--matching-tag" | "--resolve-digest") => {
+            Some(format!("remove {argument}, because pin does this without an option"))
+        }
+        ("pin", "--image-reference" | "--latest" | "--resolve-tag" | "--semver") => {
+            Some(format!("the command update has the option {argument}"))
+        }
+        ("list", "--commit" | "--email" | "--username") => {
+            Some(format!("remove {argument}, because list makes no commit"))
+        }
+        _ => None,
     }
 }
 
-/// Returns the parser's message and tips in one line, without its usage text. `command` is the first
-/// argument.
-fn one_line(error: &str, command: &str) -> String {
+/// Returns the parser's message in one line, without its usage text: the problem, tips, and the hint at the help.
+fn one_line(error: &str, own_tip: Option<&str>) -> String {
     let (problem, more) = error.split_once("\n\n").unwrap_or((error, ""));
     let problem = problem.strip_prefix("error: ").unwrap_or(problem);
-    let sanitized = |text: &str| SanitizedText::from(text);
-    let mut line = format!("{}.", sanitized(problem).trim_end_matches('.'));
-    for tip in more.lines().filter_map(|line| line.trim().strip_prefix("tip: ")) {
-        line += &format!(" Tip: {}.", sanitized(tip));
-    }
-    let is_command = Args::command().find_subcommand(command).is_some();
-    let help = if is_command { format!("{NAME} {command} --help") } else { format!("{NAME} --help") };
-    format!("{line} Run {help} for help.")
+    let lines = || more.lines().map(str::trim);
+    let tips = lines().filter_map(|line| line.strip_prefix("tip: "));
+    // If an option belongs elsewhere, the parser's tip is wrong: it takes the option for a value.
+    let tips = tips.filter(|_| own_tip.is_none()).chain(own_tip);
+    let tips = tips.map(|tip| format!("Tip: {tip}"));
+    let help = lines().filter(|line| line.starts_with("For more information"));
+    let sentences = [problem.to_owned()].into_iter().chain(tips).chain(help.map(str::to_owned));
+    let sanitized = sentences.map(|text| format!("{}.", SanitizedText::from(text).trim_end_matches('.')));
+    sanitized.collect::<Vec<_>>().join(" ")
 }

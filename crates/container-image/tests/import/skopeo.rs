@@ -75,11 +75,12 @@ registry.acme.example:
          - source: registry.acme.example/tool\n    tags:\n      semver: [\">=3.12.0\", \"=1.36\"]\n"
     );
     let mut notes = vec![
-        "note: skopeo.yaml:11: registry.acme.example.credentials has no equivalent. Log in to the registry.".into(),
-        "note: skopeo.yaml:13: registry.acme.example.tls-verify has no equivalent. Set --certificate-authority, or \
+        "note: skopeo.yaml:11: registry.acme.example.credentials has no equivalent. Log in to the registry."
+            .into(),
+        "note: skopeo.yaml:13: registry.acme.example.tls-verify has no equivalent. Set --ca-file, or \
          --plain-http for a registry without TLS."
             .into(),
-        "note: skopeo.yaml:14: registry.acme.example.cert-dir has no equivalent. Set --certificate-authority.".into(),
+        "note: skopeo.yaml:14: registry.acme.example.cert-dir has no equivalent. Set --ca-file.".into(),
     ];
     notes.extend(omitted.iter().map(|text| format!("note: {text}.")));
     notes.push(

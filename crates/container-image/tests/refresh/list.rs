@@ -63,8 +63,8 @@ async fn uploads_no_list_that_the_function_rejects() {
     );
     assert_eq!(stack.run("refresh --dry-run").await.code, Some(2));
     let output = stack.run("refresh list.yaml").await;
-    let line = "error: unexpected argument 'list.yaml' found. Tip: pass --list list.yaml. Run container-image refresh \
-                --help for help.\n";
+    let line = "error: unexpected argument 'list.yaml' found. Tip: pass --list list.yaml. For more \
+                information, try '--help'.\n";
     assert_eq!((output.code, output.stderr.as_str()), (Some(2), line));
     assert!(stack.sandbox.emulator.objects().get(BUCKET, "list.yaml").is_none());
     assert!(stack.workflows.executions().is_empty());

@@ -127,7 +127,7 @@ impl<'a> Deployment<'a> {
             let mut properties = image.resource.properties.clone();
             // This is the only property that differs from the sample. The digests in samples have no
             // generated image, so pinned references get the digest of the generated one. The update pins
-            // every reference, as `container-image update --all --matching-tag --resolve-digest` does.
+            // every reference, as `container-image pin` does.
             if image.reference.is_pinned || number > 0 {
                 let pinned = image.reference.with_digest(image.releases[number].image.digest());
                 properties.insert("ImageReference".to_owned(), Value::String(pinned));

@@ -98,12 +98,12 @@ impl<'a> Changes<'a> {
             if file.images.is_empty() {
                 continue;
             }
-            if args.check {
+            if args.output.check {
                 outcome.would_change += 1;
-                outcome.is_printed &= args.json || file.list();
+                outcome.is_printed &= args.output.json || file.list();
                 continue;
             }
-            if args.dry_run {
+            if args.output.dry_run {
                 match file.show(args) {
                     Ok(is_printed) => {
                         outcome.would_change += 1;
@@ -186,7 +186,7 @@ impl FileChange<'_> {
         let (current, new) = self.read_and_edit()?;
         current.replace(&new)?;
         let file = &self.document.file;
-        Ok(args.commit.is_some().then(|| WrittenFile {
+        Ok(args.commit.message.is_some().then(|| WrittenFile {
             name: file.display_name.clone(),
             path: file.path.clone(),
             before: current.content,
@@ -197,7 +197,7 @@ impl FileChange<'_> {
     /// Prints the patch. Returns true on success.
     fn show(&self, args: &UpdateArgs) -> Result<bool, String> {
         let (current, new) = self.read_and_edit()?;
-        if args.json {
+        if args.output.json {
             return Ok(true);
         }
         let patch = edit::diff(&self.document.file.name, &current.content, &new, report::patch_style());

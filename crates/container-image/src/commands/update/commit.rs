@@ -49,7 +49,7 @@ pub(super) async fn commit(
     verbosity: Verbosity,
     files: &[WrittenFile],
 ) -> Result<(), String> {
-    let Some(message) = &args.commit else {
+    let Some(message) = &args.commit.message else {
         log::print(verbosity, "INFO: no commit message, skipping commit and push");
         return Ok(());
     };

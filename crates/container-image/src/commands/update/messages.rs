@@ -118,7 +118,7 @@ pub(super) fn print_summary(
 ) {
     let files = outcome.would_change.max(outcome.written);
     // A clone without a commit is deleted.
-    let is_dry_run = args.dry_run || args.check || (is_clone && args.commit.is_none());
+    let is_dry_run = args.output.dry_run || args.output.check || (is_clone && args.commit.message.is_none());
     let text = match files {
         0 if !outcome.failed.is_empty() => return,
         0 => "INFO: no files were updated".to_owned(),

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &UpdateArgs, verbosity: Verbosity) -> ExitCode {
 /// Describes the state that an interrupted update leaves.
 fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
     let is_committing = state.is_committing.load(Ordering::Relaxed);
-    if let Some(url) = args.search.repository.as_deref().filter(|url| !git::is_work_tree(url)) {
+    if let Some(url) = args.search.git_repo.as_deref().filter(|url| !git::is_work_tree(url)) {
         return match is_committing {
             true => format!(
                 "the push to {} may have succeeded; check the log of the branch",
@@ -62,7 +62,7 @@ fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
             false => "the clone was deleted, and nothing was pushed".to_owned(),
         };
     }
-    let others = match (&args.commit, is_committing) {
+    let others = match (&args.commit.message, is_committing) {
         (None, _) => "and no other was changed",
         (Some(_), false) => "no other was changed, and nothing was committed",
         (Some(_), true) => "and the commit may have succeeded; check git status",
@@ -76,9 +76,9 @@ fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
 
 async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) -> Result<ExitCode, String> {
     let selection = Selection::of(args)?;
-    let checkout = Checkout::of(&args.search).await?;
+    let checkout = Checkout::of(&args.search, args.commit.author()).await?;
     if let Some(checkout) = &checkout
-        && args.commit.is_some()
+        && args.commit.message.is_some()
     {
         checkout.require_branch(args.search.branch.as_deref()).await?;
     }
@@ -88,10 +88,10 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     if args.all {
         log::print(verbosity, &messages::count(&documents.all));
         let is_empty = documents.all.iter().all(|document| document.images().next().is_none());
-        if is_empty && args.check && verbosity != Verbosity::Quiet {
+        if is_empty && args.output.check && verbosity != Verbosity::Quiet {
             report::warning("--check: the files contain no image reference");
         }
-        if is_empty && documents.errors.is_empty() && !args.json {
+        if is_empty && documents.errors.is_empty() && !args.output.json {
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -103,13 +103,13 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     report::unresolved::print(&unresolved, &args.connection, verbosity);
     let changes = Changes::of(&documents.all, &selection, &wanted);
     if let Some(checkout) = &checkout
-        && args.commit.is_some()
+        && args.commit.message.is_some()
     {
         commit::reject_uncommitted(checkout, &changes.paths()).await?;
     }
     let mut outcome = changes.apply(args, verbosity, &state.written).await;
     let mut failures = documents.errors.len() + unresolved.len() + outcome.failed.len();
-    if args.json {
+    if args.output.json {
         let files = documents.errors.iter().chain(outcome.failed.values()).map(|line| (None, line.as_str()));
         let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.connection)).collect();
         let references = unresolved.iter().zip(&lines);
@@ -121,7 +121,7 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     if let Some(checkout) = &checkout
         && outcome.written > 0
     {
-        state.is_committing.store(args.commit.is_some(), Ordering::Relaxed);
+        state.is_committing.store(args.commit.message.is_some(), Ordering::Relaxed);
         if let Err(line) = commit::commit(checkout, args, verbosity, &outcome.to_commit).await {
             report::fail(&line);
             failures += 1;
@@ -129,7 +129,7 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     }
     Ok(match failures {
         0 if !outcome.is_printed => ExitCode::FAILURE,
-        0 if args.check && outcome.would_change > 0 => ExitCode::from(WOULD_CHANGE),
+        0 if args.output.check && outcome.would_change > 0 => ExitCode::from(WOULD_CHANGE),
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
