@@ -145,7 +145,7 @@ class Tutorial(Installation):
         known = {name.replace("_", "-") for name in re.findall(r"pub\(crate\) (\w+): bool", source)}
         pin, check = (commands("tutorial.md", "Pin the image in CI", number) for number in (1, 2))
         for command in (pin, check):
-            self.assertTrue(command.startswith("container-image update --"))
+            self.assertTrue(command.startswith("container-image pin "))
             self.assertLessEqual(set(re.findall(r" --([a-z-]+)", command)), known)
         self.assertEqual(check.replace("--check ", ""), pin)
 

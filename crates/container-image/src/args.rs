@@ -87,7 +87,7 @@ pub(crate) enum Command {
     ///
     /// Streams from registry to registry, without a container engine and without disk space. Blobs that the
     /// destination has are skipped. The tag is written last.
-    Copy(CopyArgs),
+    Copy(Box<CopyArgs>),
 
     /// Copy the images of lists
     ///

@@ -36,6 +36,7 @@ async fn clones_commits_and_pushes() {
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
     let url = format!("file://{}", sandbox.path("served.git").display());
     let listed = sandbox.run(&format!("list --git-repo {url}")).await;
+    assert_eq!(sandbox.run(&format!("list --repository {url}")).await, listed, "the name of cru");
     assert_eq!(listed.stdout, "app.yaml:docker.io/library/python:3.9\n", "{listed:?}");
 
     let update = ["update", "--all", "--matching-tag", "--resolve-digest", "--git-repo", &url];

@@ -1,6 +1,7 @@
 //! Tests of printed texts.
 
 use super::*;
+use crate::scan::Evidence;
 use crate::{auth_files, child_process};
 use image_copy::copy::{ImageLimit, PlatformSelection, Problem, Progress, ReferrerCounts};
 use image_copy::customize::Customization;
@@ -150,7 +151,7 @@ fn hints_at_a_new_certificate_if_no_option_helps() {
         let text = failure_line(&failure, &ConnectionArgs { ca_file, ..Default::default() }, "SOURCE");
         assert!(text.ends_with(hint), "{text}");
     }
-    let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
+    let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), Evidence::Field, vec!["a:1".into()]);
     let text = one.line(&ConnectionArgs::default());
     assert!(text.ends_with(&format!("Found in a:1.{hint}")), "{text}");
 }
@@ -166,7 +167,7 @@ fn distinguishes_a_failed_proxy_from_a_failed_registry() {
     assert!(text.contains("Check the proxy"), "{text}");
     let kind = http::ErrorKind::Proxy { proxy: "p:1 (HTTPS_PROXY)".into(), reason: "refused".into() };
     let failure = source(connection_error(kind));
-    let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), vec!["a:1".into()]);
+    let one = unresolved::Unresolved::new(&failure, "a/b:1".into(), Evidence::Field, vec!["a:1".into()]);
     let text = one.line(&ConnectionArgs::default());
     assert!(text.contains("through the proxy p:1 (HTTPS_PROXY) failed (refused)"), "{text}");
     assert!(

@@ -9,14 +9,16 @@ use image_copy::registry::Error;
 use super::hint::proxy_hint;
 use super::{
     MAX_LINE_CHARS, REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, details, fail,
-    host_name, is_ca_certificate, login, shortened,
+    host_name, is_ca_certificate, login, note, shortened,
 };
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::resolve::affects_registry;
+use crate::scan::Evidence;
 
 /// A reference that could not be resolved.
 pub(crate) struct Unresolved<'a> {
     pub(crate) reference: String,
+    pub(crate) evidence: Evidence,
     failure: &'a Failure,
     /// File and line of each image.
     locations: Vec<String>,
@@ -30,13 +32,45 @@ enum SharedCause<'a> {
 }
 
 impl<'a> Unresolved<'a> {
-    pub(crate) fn new(failure: &'a Failure, reference: String, locations: Vec<String>) -> Self {
-        Self { reference, failure, locations }
+    pub(crate) fn new(
+        failure: &'a Failure,
+        reference: String,
+        evidence: Evidence,
+        locations: Vec<String>,
+    ) -> Self {
+        Self { reference, evidence, failure, locations }
     }
 
-    /// Returns the failure as one line.
+    /// Returns true if the text may not be an image. Then this is a note and not a failure.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.evidence == Evidence::Guess
+    }
+
+    /// Returns the failure or the note as one line.
     pub(crate) fn line(&self, options: &ConnectionArgs) -> String {
-        self.line_with("", options)
+        match self.is_guess() {
+            true => format!("{}.", self.note_with("")),
+            false => self.line_with("", options),
+        }
+    }
+
+    /// Returns the note as one line without a full stop. `others` describes guesses with the same cause.
+    fn note_with(&self, others: &str) -> String {
+        let start = format!("{}:", location_list(&self.locations));
+        let ending = format!("This may not be an image, and is not a failure{others}");
+        let room = MAX_LINE_CHARS.saturating_sub(start.chars().count() + ending.chars().count() + 2);
+        format!("{start} {} {ending}", shortened(self.failure.summary(), room))
+    }
+
+    fn print(&self, others: usize, options: &ConnectionArgs, verbosity: Verbosity) {
+        let others = others_text(others);
+        match self.is_guess() {
+            true if verbosity == Verbosity::Quiet => {}
+            true => note(&self.note_with(&others)),
+            false => {
+                fail(&self.line_with(&others, options));
+            }
+        }
     }
 
     /// Returns the failure as one line. `others` describes references with the same cause.
@@ -65,23 +99,26 @@ impl<'a> Unresolved<'a> {
     }
 }
 
-/// Prints each failure, and a shared cause only once. With `--verbose`, it prints all failures with
+/// Prints each failure and note, and a shared cause only once. With `--verbose`, it prints all failures with
 /// details.
 pub(crate) fn print(all: &[Unresolved<'_>], options: &ConnectionArgs, verbosity: Verbosity) {
     for (at, one) in all.iter().enumerate() {
         if verbosity == Verbosity::Verbose {
-            fail(&one.line(options));
+            one.print(0, options, verbosity);
             for line in details(one.failure) {
                 let _ = writeln!(io::stderr(), "  {line}");
             }
             continue;
         }
         let shared_cause = one.shared_cause();
-        let is_same_cause =
-            |other: &&Unresolved<'_>| shared_cause.is_some() && other.shared_cause() == shared_cause;
+        let is_same_cause = |other: &&Unresolved<'_>| {
+            shared_cause.is_some()
+                && other.is_guess() == one.is_guess()
+                && other.shared_cause() == shared_cause
+        };
         if all[..at].iter().find(is_same_cause).is_none() {
             let others = all[at + 1..].iter().filter(is_same_cause).count();
-            fail(&one.line_with(&others_text(others), options));
+            one.print(others, options, verbosity);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::documents::Document;
 use crate::edit::{self, Change, FileSnapshot};
 use crate::log;
 use crate::report;
-use crate::scan::RawReference;
+use crate::scan::{Evidence, RawReference};
 
 /// Changes of all files.
 pub(super) struct Changes<'a> {
@@ -125,18 +125,35 @@ impl<'a> Changes<'a> {
         outcome
     }
 
-    /// Returns changes and failures as JSON. A failure of a file has no reference.
-    pub(super) fn document<'f>(
-        &self,
-        outcome: &UpdateOutcome,
-        failures: impl Iterator<Item = (Option<&'f str>, &'f str)>,
-    ) -> Value {
+    /// Returns changes, failures and notes as JSON.
+    pub(super) fn document(&self, outcome: &UpdateOutcome, failures: &[Entry], notes: &[Entry]) -> Value {
         let is_written = |file: &&FileChange<'_>| !outcome.failed.contains_key(&file.document.file.name);
         let changes: Vec<Value> = self.files.iter().filter(is_written).flat_map(FileChange::values).collect();
-        let failures: Vec<Value> = failures
-            .map(|(reference, message)| json!({"reference": reference, "message": message}))
-            .collect();
-        json!({"changes": changes, "failures": failures})
+        let values = |entries: &[Entry]| entries.iter().map(Entry::value).collect::<Vec<_>>();
+        json!({"changes": changes, "failures": values(failures), "notes": values(notes)})
+    }
+}
+
+/// A failure or a note in the JSON document.
+pub(super) struct Entry {
+    /// `None` for a file.
+    pub(super) reference: Option<String>,
+    pub(super) evidence: Option<Evidence>,
+    /// One line.
+    pub(super) message: String,
+}
+
+impl Entry {
+    pub(super) fn of_file(message: &str) -> Self {
+        Self { reference: None, evidence: None, message: message.into() }
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "reference": self.reference,
+            "evidence": self.evidence.map(Evidence::name),
+            "message": self.message,
+        })
     }
 }
 
@@ -213,6 +230,7 @@ impl FileChange<'_> {
                 "column": column,
                 "from": self.document.scan.images[*index].image.to_string(),
                 "to": wanted.to_string(),
+                "evidence": self.document.scan.images[*index].evidence.name(),
             })
         })
     }

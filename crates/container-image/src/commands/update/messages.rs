@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::UpdateOutcome;
+use super::changes::{Entry, UpdateOutcome};
 use super::selection::Selection;
 use crate::args::{UpdateArgs, Verbosity};
 use crate::documents::Document;
 use crate::log;
 use crate::report;
 use crate::resolve::Lookup;
-use crate::scan::{DEFAULT_TAG, RawReference};
+use crate::scan::{DEFAULT_TAG, Evidence, RawReference};
 
 /// Returns the number of references, which is the number of lines of `list`.
 pub(super) fn count(documents: &[Document]) -> String {
@@ -81,6 +81,16 @@ fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -
     } else {
         format!("--image-reference {wanted}: no file contains this image")
     })
+}
+
+/// Returns the note about a guess that would change without a query.
+pub(super) fn unconfirmed(target: &RawReference, locations: &[String]) -> Entry {
+    let name = &target.name;
+    let message = format!(
+        "{}: {name} may not be an image, and was not changed without a query. Add --resolve-digest, or name it in --image-reference.",
+        locations.join(" and ")
+    );
+    Entry { reference: Some(target.to_string()), evidence: Some(Evidence::Guess), message }
 }
 
 /// Describes a resolved reference.

@@ -24,9 +24,9 @@ use crate::log;
 use crate::report;
 use crate::report::unresolved::Unresolved;
 use crate::resolve::{Lookup, Resolution, Resolver};
-use crate::scan::RawReference;
+use crate::scan::{Evidence, RawReference};
 use crate::signals::wait_for_signal;
-use changes::Changes;
+use changes::{Changes, Entry};
 use selection::Selection;
 
 /// Exit code of `--check` if something would change.
@@ -98,9 +98,13 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
     messages::warn_about_arguments(args, verbosity, &selection, &documents.all);
     let targets = targets(&documents.all, &selection);
     let resolutions = resolve(args, verbosity, &selection, targets.keys()).await?;
-    let (wanted, unresolved) = apply_resolutions(verbosity, &selection, &targets, &resolutions);
+    let Resolved { wanted, unresolved, unconfirmed } =
+        apply_resolutions(verbosity, &selection, &targets, &resolutions);
     // The failures are printed in one block.
     report::unresolved::print(&unresolved, &args.connection, verbosity);
+    if verbosity != Verbosity::Quiet {
+        unconfirmed.iter().for_each(|guess| report::note(guess.message.trim_end_matches('.')));
+    }
     let changes = Changes::of(&documents.all, &selection, &wanted);
     if let Some(checkout) = &checkout
         && args.commit.message.is_some()
@@ -108,13 +112,19 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
         commit::reject_uncommitted(checkout, &changes.paths()).await?;
     }
     let mut outcome = changes.apply(args, verbosity, &state.written).await;
+    let (guesses, unresolved): (Vec<_>, Vec<_>) = unresolved.into_iter().partition(Unresolved::is_guess);
     let mut failures = documents.errors.len() + unresolved.len() + outcome.failed.len();
     if args.output.json {
-        let files = documents.errors.iter().chain(outcome.failed.values()).map(|line| (None, line.as_str()));
-        let lines: Vec<String> = unresolved.iter().map(|one| one.line(&args.connection)).collect();
-        let references = unresolved.iter().zip(&lines);
-        let references = references.map(|(one, line)| (Some(one.reference.as_str()), line.as_str()));
-        let document = changes.document(&outcome, files.chain(references));
+        let entry = |one: &Unresolved<'_>| Entry {
+            reference: Some(one.reference.clone()),
+            evidence: Some(one.evidence),
+            message: one.line(&args.connection),
+        };
+        let files = documents.errors.iter().chain(outcome.failed.values());
+        let failures: Vec<Entry> =
+            files.map(|line| Entry::of_file(line)).chain(unresolved.iter().map(entry)).collect();
+        let notes: Vec<Entry> = guesses.iter().map(entry).chain(unconfirmed).collect();
+        let document = changes.document(&outcome, &failures, &notes);
         outcome.is_printed &= report::print(&escaped_json(&format!("{document:#}")), "") == ExitCode::SUCCESS;
     }
     messages::print_summary(args, verbosity, checkout.as_ref().is_some_and(Checkout::is_clone), &outcome);
@@ -141,16 +151,40 @@ fn print_notes(documents: &Documents, verbosity: Verbosity) {
     }
 }
 
-/// New references, each with its images: document and index.
-type Targets<'a> = BTreeMap<RawReference, Vec<(&'a Document, usize)>>;
+/// New references, each with its images.
+type Targets<'a> = BTreeMap<RawReference, Target<'a>>;
+
+/// Images that get the same new reference.
+struct Target<'a> {
+    /// The strongest evidence. An image that the arguments name is known.
+    evidence: Evidence,
+    /// Document and index of each image.
+    images: Vec<(&'a Document, usize)>,
+}
+
+impl Target<'_> {
+    fn locations(&self) -> Vec<String> {
+        self.images.iter().map(|(document, index)| document.location(*index)).collect()
+    }
+
+    /// Returns true if an image would change without a query.
+    fn is_change(&self, target: &RawReference) -> bool {
+        let image = |(document, index): &(&Document, usize)| {
+            selection::is_change(&document.scan.images[*index].image, target)
+        };
+        self.images.iter().any(image)
+    }
+}
 
 fn targets<'a>(documents: &'a [Document], selection: &Selection) -> Targets<'a> {
     let mut targets = Targets::new();
     for document in documents {
         for (index, found) in document.scan.images.iter().enumerate() {
-            if let Some(target) = selection.target(&found.image) {
-                targets.entry(target).or_default().push((document, index));
-            }
+            let Some(target) = selection.target(&found.image) else { continue };
+            let evidence = if selection.is_named() { Evidence::Field } else { found.evidence };
+            let target = targets.entry(target).or_insert(Target { evidence, images: Vec::new() });
+            target.evidence = target.evidence.min(evidence);
+            target.images.push((document, index));
         }
     }
     targets
@@ -192,26 +226,38 @@ async fn resolve(
     Ok(names.into_iter().zip(resolutions).collect())
 }
 
-/// Returns the new reference of each target, and the failures.
+/// Result of all queries.
+struct Resolved<'a> {
+    /// New reference of each target.
+    wanted: HashMap<RawReference, RawReference>,
+    /// Queries that failed.
+    unresolved: Vec<Unresolved<'a>>,
+    /// Guesses that would change, but that no registry was queried for.
+    unconfirmed: Vec<Entry>,
+}
+
 fn apply_resolutions<'a>(
     verbosity: Verbosity,
     selection: &Selection,
     targets: &Targets<'_>,
     resolutions: &'a Resolutions,
-) -> (HashMap<RawReference, RawReference>, Vec<Unresolved<'a>>) {
-    let mut wanted = HashMap::new();
-    let mut unresolved = Vec::new();
-    for (target, locations) in targets {
+) -> Resolved<'a> {
+    let mut resolved = Resolved { wanted: HashMap::new(), unresolved: Vec::new(), unconfirmed: Vec::new() };
+    for (target, found) in targets {
         let query = selection.lookup.as_ref().zip(selection::reference_to_query(target));
         let Some((lookup, reference)) = query else {
-            wanted.insert(target.clone(), target.clone());
+            if found.evidence != Evidence::Guess {
+                resolved.wanted.insert(target.clone(), target.clone());
+            } else if found.is_change(target) {
+                resolved.unconfirmed.push(messages::unconfirmed(target, &found.locations()));
+            }
             continue;
         };
         match &resolutions[&reference.to_string()] {
             Ok(resolution) => match selection::apply_resolution(target, lookup, resolution) {
                 Some(result) => {
                     log::print(verbosity, &messages::resolved(target, &result, lookup));
-                    wanted.insert(target.clone(), result);
+                    resolved.wanted.insert(target.clone(), result);
                 }
                 // With a range, the user needs to know about images outside of it.
                 None if verbosity == Verbosity::Verbose || matches!(lookup, Lookup::NewestTag(Some(_))) => {
@@ -220,10 +266,11 @@ fn apply_resolutions<'a>(
                 None => {}
             },
             Err(failure) => {
-                let lines = locations.iter().map(|(document, index)| document.location(*index)).collect();
-                unresolved.push(Unresolved::new(failure, target.to_string(), lines));
+                let name = target.to_string();
+                let failed = Unresolved::new(failure, name, found.evidence, found.locations());
+                resolved.unresolved.push(failed);
             }
         }
     }
-    (wanted, unresolved)
+    resolved
 }

@@ -58,6 +58,11 @@ impl Selection {
         self.scope == Scope::AllToLatest
     }
 
+    /// Returns true if the arguments name the selected images.
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.scope, Scope::Named { .. } | Scope::NamedToNewest(_))
+    }
+
     /// Returns the new reference before a registry is queried, or `None` if the image is not selected.
     ///
     /// A reference with only a digest is selected by its name only, because its tag is not known.

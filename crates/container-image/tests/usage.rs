@@ -1,0 +1,84 @@
+//! Errors of the argument parser, completions and manual pages.
+
+mod common;
+
+use common::{RunOutput, Sandbox};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_invalid_usage_in_one_line() {
+    let sandbox = Sandbox::start().await;
+    for (arguments, expected) in [
+        (
+            "update",
+            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. For more information, try '--help'.\n",
+        ),
+        (
+            "update --al",
+            "error: unexpected argument '--al' found. Tip: a similar argument exists: '--all'. For more information, try '--help'.\n",
+        ),
+        (
+            "update --all --commit x",
+            "error: the following required arguments were not provided: --git-repo <URL>. For more information, try '--help'.\n",
+        ),
+        (
+            "update --image-reference a/b",
+            "error: invalid value 'a/b' for '--image-reference <REF>': expected a tag or a digest, such as docker.io/library/python:3.13. For more information, try '--help'.\n",
+        ),
+        (
+            "copy a.example/app:1",
+            "error: the following required arguments were not provided: <DESTINATION>. For more information, try '--help'.\n",
+        ),
+        (
+            "copy a.example/app:1 b.example/app --to c.example/app",
+            "error: the argument '[DESTINATION]' cannot be used with '--to <DESTINATION>'. For more information, try '--help'.\n",
+        ),
+        (
+            "pin --all",
+            "error: unexpected argument '--all' found. Tip: remove --all, because pin does this without an option. For more information, try '--help'.\n",
+        ),
+        (
+            "pin --semver ^3",
+            "error: unexpected argument '--semver' found. Tip: the command update has the option --semver. For more information, try '--help'.\n",
+        ),
+        (
+            "list --username me --email me@example.org",
+            "error: unexpected argument '--username' found. Tip: remove --username, because list makes no commit. For more information, try '--help'.\n",
+        ),
+        (
+            "lst",
+            "error: unrecognized subcommand 'lst'. Tip: a similar subcommand exists: 'list'. For more information, try '--help'.\n",
+        ),
+    ] {
+        let output = sandbox.run(arguments).await;
+        assert_eq!(
+            output,
+            RunOutput { code: Some(2), stdout: String::new(), stderr: expected.into() },
+            "{arguments}"
+        );
+    }
+    let output = sandbox.run("list nowhere").await;
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (Some(1), "error: nowhere does not exist, or is neither a file nor a folder. Check the path.\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_completions_and_manual_pages() {
+    let sandbox = Sandbox::start().await;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = sandbox.run(&format!("completions {shell}")).await;
+        assert!(output.code == Some(0) && output.stdout.contains("resolve-digest"), "{shell}");
+    }
+    for (page, expected) in
+        [("", "container\\-image"), ("update", "\\-\\-matching\\-tag"), ("list", "\\-\\-no\\-filename")]
+    {
+        let output = sandbox.run(&format!("man {page}")).await;
+        assert!(
+            output.code == Some(0) && output.stdout.contains(".TH") && output.stdout.contains(expected),
+            "{page}"
+        );
+    }
+    let version = sandbox.run("--version").await.stdout;
+    assert!(version.starts_with(concat!("container-image ", env!("CARGO_PKG_VERSION"))), "{version}");
+}
