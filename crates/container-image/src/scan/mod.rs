@@ -5,6 +5,7 @@
 
 mod evidence;
 pub(crate) mod files;
+mod keys;
 pub(crate) mod positions;
 mod raw_reference;
 mod template;

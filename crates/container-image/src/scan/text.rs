@@ -3,7 +3,20 @@
 //! The syntax of the file is not known. Excluded are URLs, ARNs, file names with a line number, and names
 //! that contain a variable.
 
+use std::ops::Range;
+
 use super::{Evidence, ImageMatch, RawReference, Spelling};
+
+/// Returns the references in a part of a file, in file order. Ranges are those of the file, and bytes outside
+/// of the part are not read.
+pub(super) fn find_in(bytes: &[u8], part: Range<usize>) -> Vec<ImageMatch> {
+    let mut found = find(&bytes[part.clone()]);
+    for one in &mut found {
+        let Spelling::Whole(range) = &mut one.spelling;
+        *range = part.start + range.start..part.start + range.end;
+    }
+    found
+}
 
 /// Returns the references in file order. Each has a slash, and searching slashes is fast.
 pub(super) fn find(bytes: &[u8]) -> Vec<ImageMatch> {
