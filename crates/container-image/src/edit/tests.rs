@@ -1,3 +1,5 @@
+mod structures;
+
 use std::fs;
 use std::path::Path;
 
@@ -5,20 +7,23 @@ use image_copy::oci::Digest;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scan;
+use crate::scan::{self, RawReference};
 
-/// Pins every reference of the file, as `update` does.
-fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>) {
+/// Pins every reference of the file, as `update` does. Returns the content, its changes and the references.
+fn pinned(path: &Path, content: &[u8]) -> (Vec<u8>, Vec<Change>, Vec<RawReference>) {
     let digest = format!("sha256:{}", "d".repeat(64));
     let found = scan::scan(path, content).images;
-    let change = |one: scan::ImageMatch| one.changes(&one.image.with_digest(&digest));
-    let changes: Vec<Change> = found.into_iter().flat_map(change).collect();
-    (apply(content, &changes), changes)
+    let targets: Vec<RawReference> = found.iter().map(|one| one.image.with_digest(&digest)).collect();
+    let changes = found.iter().zip(&targets).flat_map(|(one, target)| one.changes(target));
+    let mut changes: Vec<Change> = changes.collect();
+    changes.sort_by_key(|change| change.range.start);
+    (apply(content, &changes), changes, targets)
 }
 
 /// Checks that only references change, that they are found again, and that a second run changes nothing.
+/// Returns their number.
 fn check(path: &Path, content: &[u8]) -> usize {
-    let (after, changes) = pinned(path, content);
+    let (after, changes, targets) = pinned(path, content);
     let (mut old, mut new) = (0, 0);
     for change in &changes {
         let kept = change.range.start - old;
@@ -28,11 +33,10 @@ fn check(path: &Path, content: &[u8]) -> usize {
         (old, new) = (change.range.end, new + change.text.len());
     }
     assert_eq!(after[new..], content[old..]);
-    let again = scan::scan(path, &after);
-    let texts: Vec<String> = again.images.iter().map(|found| found.image.to_string()).collect();
-    assert_eq!(texts, changes.iter().map(|change| change.text.clone()).collect::<Vec<_>>());
+    let again: Vec<RawReference> = scan::scan(path, &after).images.into_iter().map(|one| one.image).collect();
+    assert_eq!(again, targets, "{}", String::from_utf8_lossy(&after));
     assert_eq!(pinned(path, &after).0, after);
-    changes.len()
+    targets.len()
 }
 
 #[test]

@@ -18,8 +18,7 @@ pub(super) fn is_image_key(name: &str) -> bool {
     let letters = last.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
     let letters: Vec<u8> = letters.collect();
     let ends_with = |ending: &&str| letters.ends_with(ending.as_bytes());
-    letters == b"container"
-        || (ENDINGS.iter().any(|ending| ends_with(&ending)) && !OTHERS.iter().any(|other| ends_with(&other)))
+    letters == b"container" || (ENDINGS.iter().any(ends_with) && !OTHERS.iter().any(ends_with))
 }
 
 #[cfg(test)]

@@ -1,25 +1,27 @@
 //! Finds images in files, with byte ranges.
 //!
-//! In a CloudFormation [`template`], the structure determines the images. In any other [`text`], every
-//! string that looks like a reference is one. [`files`] selects the files.
+//! In a CloudFormation [`template`] and in other YAML and JSON files, the [`structure`] determines the images.
+//! In any other [`text`], the host, a key or an instruction does. [`files`] selects the files.
 
 mod evidence;
 pub(crate) mod files;
 mod keys;
 pub(crate) mod positions;
 mod raw_reference;
+mod scalar;
+mod spelling;
+mod structure;
 mod template;
 mod text;
 
-use std::ops::Range;
 use std::path::Path;
-
-use image_copy::yaml::Tree;
 
 use crate::edit::Change;
 
 pub(crate) use evidence::Evidence;
 pub(crate) use raw_reference::{DEFAULT_TAG, RawReference};
+pub(crate) use spelling::Spelling;
+use structure::Source;
 
 /// An image in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,25 +31,22 @@ pub(crate) struct ImageMatch {
     pub(crate) spelling: Spelling,
 }
 
-/// The parts of a file that spell an image, as ranges of bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Spelling {
-    /// The complete reference.
-    Whole(Range<usize>),
-}
-
 impl ImageMatch {
     /// Returns the offset of the first byte.
     pub(crate) fn start(&self) -> usize {
-        match &self.spelling {
-            Spelling::Whole(range) => range.start,
-        }
+        self.spelling.start()
     }
 
     /// Returns the changes that turn the image into `target`, in file order. The names are equal.
     pub(crate) fn changes(&self, target: &RawReference) -> Vec<Change> {
+        self.spelling.changes(&self.image, target)
+    }
+
+    /// Returns the range of a complete reference.
+    fn whole(&self) -> Option<std::ops::Range<usize>> {
         match &self.spelling {
-            Spelling::Whole(range) => vec![Change { range: range.clone(), text: target.to_string() }],
+            Spelling::Whole(range) => Some(range.clone()),
+            Spelling::Parts(_) => None,
         }
     }
 }
@@ -71,20 +70,17 @@ pub(crate) struct Scan {
     pub(crate) errors: Vec<Diagnostic>,
 }
 
-/// Maximum size of a template in bytes. CloudFormation's limit is 1 MB
+/// Maximum size of a file in YAML or JSON in bytes. CloudFormation's limit for templates is 1 MB
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>).
-const MAX_TEMPLATE_BYTES: usize = 4 << 20;
+const MAX_STRUCTURE_BYTES: usize = 4 << 20;
 
-/// Finds the images of a file. Only files with the extension of a template are parsed as templates.
+/// Finds the images of a file. Only files with the extension of a template, YAML or JSON are parsed.
 pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
     if files::is_utf16(bytes) {
         return scan_utf16(path, bytes);
     }
     let as_text = || Scan { images: text::find(bytes), ..Scan::default() };
-    if !template::has_template_extension(path) {
-        return as_text();
-    }
-    match scan_template(bytes) {
+    match scan_structure(path, bytes) {
         Ok(Some(scan)) => scan,
         Ok(None) => as_text(),
         Err(Diagnostic { at, text }) if template::is_intended_template(&String::from_utf8_lossy(bytes)) => {
@@ -97,7 +93,7 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
 
 /// Reports a template in UTF-16 as an error, because its images would be missed.
 fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
-    if !template::has_template_extension(path) || bytes.len() > MAX_TEMPLATE_BYTES {
+    if !template::has_template_extension(path) || bytes.len() > MAX_STRUCTURE_BYTES {
         return Scan::default();
     }
     let read = if bytes.starts_with(b"\xff") { u16::from_le_bytes } else { u16::from_be_bytes };
@@ -109,24 +105,35 @@ fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
     Scan { errors: vec![Diagnostic { at: 0, text: text.into() }], ..Scan::default() }
 }
 
-/// Scans a template. Returns `None` if the file is not a template, and an error if it looks like a template
-/// that cannot be parsed.
-fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
-    if bytes.len() > MAX_TEMPLATE_BYTES {
+/// Scans a file in YAML or JSON. Returns `None` if plain text is enough, or if it cannot be parsed. A file that
+/// looks like a template and cannot be parsed is an error.
+fn scan_structure(path: &Path, bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
+    if bytes.len() > MAX_STRUCTURE_BYTES {
         return Ok(None);
     }
+    let has_extension = template::has_template_extension(path);
+    let may_be_template = |text: &str| has_extension && template::may_be_template(text);
     let scanned_as_text =
         |at, reason: &str| Diagnostic { at, text: format!("{reason} and was scanned as plain text") };
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !template::may_be_template(text) => Ok(None),
-        Ok(text) => match Tree::parse(text) {
-            Ok(tree) => Ok(template::scan(text, &tree)),
-            Err(error) => {
-                Err(scanned_as_text(error.at, &format!("the template is invalid ({})", error.reason)))
-            }
-        },
-        Err(error) if template::may_be_template(&String::from_utf8_lossy(bytes)) => {
-            Err(scanned_as_text(error.valid_up_to(), "the template is not UTF-8"))
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if may_be_template(&String::from_utf8_lossy(bytes)) => {
+            return Err(scanned_as_text(error.valid_up_to(), "the template is not UTF-8"));
+        }
+        Err(_) => return Ok(None),
+    };
+    let may_be_template = may_be_template(text);
+    if !may_be_template && !structure::must_be_parsed(path, text) {
+        return Ok(None);
+    }
+    match Source::parse(path, text) {
+        Ok(source) => {
+            let template = if may_be_template { template::scan(text, &source.tree) } else { None };
+            let other = || Scan { images: structure::find(path, &source), ..Scan::default() };
+            Ok(Some(template.unwrap_or_else(other)))
+        }
+        Err(error) if may_be_template => {
+            Err(scanned_as_text(error.at, &format!("the template is invalid ({})", error.reason)))
         }
         Err(_) => Ok(None),
     }
@@ -135,10 +142,8 @@ fn scan_template(bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
 #[cfg(test)]
 impl ImageMatch {
     /// Returns the range of a complete reference.
-    pub(crate) fn range(&self) -> Range<usize> {
-        match &self.spelling {
-            Spelling::Whole(range) => range.clone(),
-        }
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.whole().expect("a complete reference")
     }
 }
 

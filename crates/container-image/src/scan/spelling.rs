@@ -40,7 +40,7 @@ pub(crate) struct Part {
     pub(crate) style: Style,
 }
 
-/// How the value of a key is written.
+/// Notation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// In quotes, or as a block of lines.

@@ -12,7 +12,7 @@ use super::{Evidence, ImageMatch, RawReference, Spelling};
 pub(super) fn find_in(bytes: &[u8], part: Range<usize>) -> Vec<ImageMatch> {
     let mut found = find(&bytes[part.clone()]);
     for one in &mut found {
-        let Spelling::Whole(range) = &mut one.spelling;
+        let Spelling::Whole(range) = &mut one.spelling else { continue };
         *range = part.start + range.start..part.start + range.end;
     }
     found
