@@ -159,8 +159,8 @@ pub(crate) enum Command {
 macro_rules! credentials_help {
     () => {
         "\
-Credentials: Only the file in --authfile or $REGISTRY_AUTH_FILE is read.
-Otherwise these files are searched in order: the file of podman login,
+Credentials: If --authfile or $REGISTRY_AUTH_FILE is set, only that file is
+read. Otherwise these files are searched in order: the file of podman login,
 ~/.config/containers/auth.json, and ~/.docker/config.json (or config.json in
 $DOCKER_CONFIG). Credential helpers in these files are run. Without valid ones
 for Amazon ECR and ECR Public, the AWS credentials are used: of --profile, or of

@@ -40,7 +40,7 @@ use hint::{
     Names, REPLACE_CERTIFICATE, credentials_rejected, credentials_unavailable, hint, host_name,
     is_ca_certificate, login,
 };
-use terminal_line::for_stderr;
+pub(crate) use terminal_line::for_stderr;
 
 /// Maximum length of a failure line, in characters.
 const MAX_LINE_CHARS: usize = 400;
@@ -263,7 +263,8 @@ fn shortened(summary: String, room: usize) -> String {
     if cut.chars().count() <= room { cut } else { with_short_digests(&cut) }
 }
 
-fn with_short_digests(text: &str) -> String {
+/// Returns the text with the first digits of each digest.
+pub(crate) fn with_short_digests(text: &str) -> String {
     const SHOWN: usize = 12;
     let mut parts = text.split("sha256:");
     let mut short = parts.next().unwrap_or_default().to_owned();

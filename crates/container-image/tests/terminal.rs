@@ -3,97 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod common;
-
-use std::fs::File;
-use std::io::Read as _;
-use std::os::fd::OwnedFd;
-use std::process::Stdio;
+mod screen;
 
 use aws_emulator::stack::Template;
 use aws_emulator::workflows::{Counts, Script, Workflows};
 use common::Sandbox;
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
-const COLUMNS: usize = 80;
-
-/// Returns both ends of a pseudo-terminal: ours and the program's.
-fn terminal() -> (OwnedFd, OwnedFd) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let theirs =
-        rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: COLUMNS as u16, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&theirs, size).unwrap();
-    (ours, theirs)
-}
-
-/// Runs the program on a terminal and returns the screen text with wrapped lines.
-async fn shown(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &str) -> String {
-    shown_with(sandbox, variables, arguments, str::to_owned).await
-}
-
-/// Like [`shown`]. `replace` changes the text before lines are wrapped.
-async fn shown_with(
-    sandbox: &Sandbox,
-    variables: &[(&str, &str)],
-    arguments: &str,
-    replace: impl Fn(&str) -> String,
-) -> String {
-    let (ours, theirs) = terminal();
-    let mut command = sandbox.command(&arguments.split_whitespace().collect::<Vec<_>>());
-    command.env("TERM", "xterm").envs(variables.iter().copied());
-    command.stdout(Stdio::from(theirs.try_clone().unwrap())).stderr(Stdio::from(theirs));
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let reader = tokio::task::spawn_blocking(move || {
-        let (mut bytes, mut file) = (Vec::new(), File::from(ours));
-        // The system reports the end of a terminal as an error.
-        let _ = file.read_to_end(&mut bytes);
-        String::from_utf8(bytes).unwrap()
-    });
-    let code = child.wait().await.unwrap().code();
-    let text = common::without_times(&reader.await.unwrap().replace("\r\n", "\n"));
-    let text = replace(&number_digests(&text.replace('\u{1b}', "<ESC>")));
-    let wrapped: Vec<String> = text.lines().map(wrapped).collect();
-    format!("$ container-image {arguments}\n{}\n[exit {}]", wrapped.join("\n"), code.unwrap())
-}
-
-/// Replaces digests by numbers of the same length. A library that compresses layers can change the digests.
-fn number_digests(text: &str) -> String {
-    let mut seen: Vec<String> = Vec::new();
-    let digest = regex::Regex::new("[0-9a-f]{64}").unwrap();
-    let numbered = digest.replace_all(text, |found: &regex::Captures<'_>| {
-        let digest = found[0].to_owned();
-        let position = seen.iter().position(|known| *known == digest).unwrap_or(seen.len());
-        if position == seen.len() {
-            seen.push(digest);
-        }
-        (position + 1).to_string().repeat(64)
-    });
-    numbered.into_owned()
-}
-
-/// Wraps a line at the terminal's width. Color sequences have no width.
-fn wrapped(line: &str) -> String {
-    let (mut rows, mut column, mut colour) = (String::new(), 0, false);
-    for character in line.replace("<ESC>", "\u{1b}").chars() {
-        colour |= character == '\u{1b}';
-        if !colour {
-            if column == COLUMNS {
-                rows.push('\n');
-                column = 0;
-            }
-            column += 1;
-        }
-        colour &= character != 'm';
-        rows.push(character);
-    }
-    rows.replace('\u{1b}', "<ESC>")
-}
+use screen::{shown, shown_with};
 
 async fn sandbox() -> Sandbox {
     let sandbox = Sandbox::start().await;
@@ -112,10 +27,34 @@ async fn prints_a_list() {
     insta::assert_snapshot!("list", shown(&sandbox, &[], "list").await);
 }
 
+/// Pins in four states: missing, moved, impossible, and of a text that may not be an image.
+#[tokio::test(flavor = "multi_thread")]
+async fn prints_a_session_of_pins() {
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("docker.io/library/python:3.7", 1);
+    let old = sandbox.publish("docker.io/library/python:3.9", 2);
+    sandbox.publish("docker.io/library/python:3.9", 3);
+    sandbox.registry("ghcr.io");
+    sandbox.registry("registry.acme.example");
+    let demo = include_str!("fixtures/session/demo.yaml");
+    sandbox.write("demo.yaml", demo.replace("python:3.9 ", &format!("python:3.9@{old} ")));
+    sandbox.write("Dockerfile", "FROM ghcr.io/acme/gone:1\n");
+    sandbox.write("notes.md", "The old image was registry.acme.example/shop:1.\n");
+    for (name, command) in [
+        ("session-list", "list"),
+        ("session-dry-run", "pin --dry-run"),
+        ("session-check", "pin --check"),
+        ("session-pin", "pin --quiet"),
+        ("session-check-again", "pin --check"),
+    ] {
+        insta::assert_snapshot!(name, shown(&sandbox, &[], command).await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn prints_a_colored_patch_unless_colors_are_disabled() {
     let sandbox = sandbox().await;
-    let command = "update --all --matching-tag --resolve-digest --dry-run demo.yaml";
+    let command = "pin --dry-run demo.yaml";
     insta::assert_snapshot!("dry-run", shown(&sandbox, &[], command).await);
     let plain = shown(&sandbox, &[("NO_COLOR", "1")], command).await;
     assert!(!plain.contains("<ESC>[") && plain.contains("\n+++ b/demo.yaml\n"), "{plain}");
@@ -126,14 +65,14 @@ async fn prints_a_colored_patch_unless_colors_are_disabled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn prints_the_changes_of_a_check() {
     let sandbox = sandbox().await;
-    let command = "update --all --matching-tag --resolve-digest --check demo.yaml";
+    let command = "pin --check demo.yaml";
     insta::assert_snapshot!("check", shown(&sandbox, &[], command).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prints_failures_and_warnings() {
     let sandbox = sandbox().await;
-    let command = "update --all --matching-tag --resolve-digest demo.yaml Dockerfile";
+    let command = "pin demo.yaml Dockerfile";
     insta::assert_snapshot!("failure", shown(&sandbox, &[], command).await);
     sandbox.write("broken.yaml", include_str!("fixtures/session/demo.yaml").replace("    Type", "   Type"));
     sandbox
@@ -148,6 +87,7 @@ async fn prints_failures_and_warnings() {
 async fn prints_help_with_examples() {
     let sandbox = sandbox().await;
     insta::assert_snapshot!("help", shown(&sandbox, &[], "--help").await);
+    insta::assert_snapshot!("help-pin", shown(&sandbox, &[], "pin --help").await);
     insta::assert_snapshot!("help-update", shown(&sandbox, &[], "update --help").await);
     insta::assert_snapshot!("help-copy", shown(&sandbox, &[], "copy --help").await);
     insta::assert_snapshot!("help-list", shown(&sandbox, &[], "list --help").await);
@@ -315,7 +255,7 @@ async fn shows_a_progress_bar_after_a_delay() {
     let sandbox = sandbox().await;
     let stall = Effect::Delay { ms: 900 };
     sandbox.emulator.faults().add(Fault::on("manifest.head", stall));
-    let text = shown(&sandbox, &[], "update --all --matching-tag --resolve-digest --dry-run demo.yaml").await;
+    let text = shown(&sandbox, &[], "pin --dry-run demo.yaml").await;
     assert!(text.contains("of 2 references resolved"), "{text}");
     let quick = shown(&sandbox, &[], "list").await;
     assert!(!quick.contains("resolved"), "{quick}");

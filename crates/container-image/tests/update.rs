@@ -206,9 +206,8 @@ async fn a_check_changes_nothing_and_exits_with_3() {
     sandbox.write("compose.yml", text);
     let command = "update --all --matching-tag --resolve-digest --check";
     let output = sandbox.run(command).await;
-    let line = format!(
-        "compose.yml:2: docker.io/library/python:3.9 would become docker.io/library/python:3.9@{digest}\n"
-    );
+    let line =
+        format!("compose.yml:2: docker.io/library/python:3.9 -> {}\n", &digest[.."sha256:".len() + 12]);
     assert_eq!((output.code, output.stdout), (Some(3), line));
     assert_eq!(sandbox.read("compose.yml"), text);
     let json = sandbox.run(&format!("{command} --json --quiet")).await;

@@ -15,7 +15,7 @@ pub(super) fn for_stdout(line: &str) -> String {
 }
 
 /// Returns a line for stderr. On a terminal, it has line breaks.
-pub(super) fn for_stderr(line: &str) -> String {
+pub(crate) fn for_stderr(line: &str) -> String {
     stderr_columns().map_or_else(|| line.to_owned(), |columns| wrapped(line, columns))
 }
 

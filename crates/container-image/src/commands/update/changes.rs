@@ -9,6 +9,7 @@ use image_copy::oci::Digest;
 use serde_json::{Value, json};
 
 use super::commit::WrittenFile;
+use super::messages;
 use super::selection::{self, Selection};
 use crate::args::{UpdateArgs, Verbosity};
 use crate::documents::Document;
@@ -178,7 +179,7 @@ impl FileChange<'_> {
             .iter()
             .map(|(index, wanted)| {
                 let image = &self.document.scan.images[*index].image;
-                format!("{}: {image} would become {wanted}", self.document.location(*index))
+                format!("{}: {}", self.document.location(*index), messages::change(image, wanted))
             })
             .collect();
         report::print(&lines.join("\n"), "") == ExitCode::SUCCESS

@@ -83,6 +83,13 @@ fn unmatched(args: &UpdateArgs, wanted: &RawReference, documents: &[Document]) -
     })
 }
 
+/// Describes a change of an image: the old reference, and the tag and the digest that are new. Digests are short.
+pub(super) fn change(from: &RawReference, to: &RawReference) -> String {
+    let tag = to.tag.as_deref().filter(|tag| from.tag.as_deref() != Some(tag) || to.digest.is_none());
+    let new: Vec<&str> = tag.into_iter().chain(to.digest.as_deref()).collect();
+    report::with_short_digests(&format!("{from} -> {}", new.join("@")))
+}
+
 /// Returns the note about a guess that would change without a query.
 pub(super) fn unconfirmed(target: &RawReference, locations: &[String]) -> Entry {
     let name = &target.name;
@@ -136,4 +143,31 @@ pub(super) fn print_summary(
         files => format!("INFO: updated a total of {files} files"),
     };
     log::print(verbosity, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_the_new_parts_only() {
+        let (old, new) = ("1".repeat(64), "2".repeat(64));
+        let reference = |text: &str| -> RawReference {
+            text.replace('#', &format!("@sha256:{old}"))
+                .replace('%', &format!("@sha256:{new}"))
+                .parse()
+                .unwrap()
+        };
+        for (from, to, expected) in [
+            ("a.io/b:1", "a.io/b:1%", "a.io/b:1 -> sha256:222222222222"),
+            ("a.io/b:1#", "a.io/b:1%", "a.io/b:1@sha256:111111111111 -> sha256:222222222222"),
+            ("b", "b:latest%", "b -> latest@sha256:222222222222"),
+            ("b:1-slim#", "b:2-slim%", "b:1-slim@sha256:111111111111 -> 2-slim@sha256:222222222222"),
+            ("b:1#", "b:1", "b:1@sha256:111111111111 -> 1"),
+            ("b:1", "b:latest", "b:1 -> latest"),
+            ("b#", "b%", "b@sha256:111111111111 -> sha256:222222222222"),
+        ] {
+            assert_eq!(change(&reference(from), &reference(to)), expected);
+        }
+    }
 }
