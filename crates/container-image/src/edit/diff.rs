@@ -1,89 +1,69 @@
-//! Formats the change of a file as a patch.
+//! Finds the lines that differ.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use image_copy::text::is_visible;
-use similar::{ChangeTag, TextDiff};
+use similar::{Algorithm, capture_diff_slices};
 
-/// Output format of a patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PatchStyle {
-    /// For programs: every byte of a line is as in the file.
-    Plain,
-    /// For terminals: invisible characters are escaped.
-    Escaped,
-    /// For terminals with colors.
-    Colored,
-}
+use super::Change;
+use super::patch::{Block, PatchStyle, patch};
 
-/// Lines before and after a change.
-const CONTEXT_LINES: usize = 3;
-
-const RED: &str = "\u{1b}[31m";
-const GREEN: &str = "\u{1b}[32m";
-const CYAN: &str = "\u{1b}[36m";
-const BOLD: &str = "\u{1b}[1m";
-const NORMAL: &str = "\u{1b}[0m";
-
-/// Returns the unified diff of one file. Bytes that are not UTF-8 become replacement characters.
+/// Returns the unified diff of two texts.
 pub(crate) fn diff(name: &str, old: &[u8], new: &[u8], style: PatchStyle) -> String {
-    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
-    let all = TextDiff::from_lines(&*old, &*new);
-    let mut text = colored_line(style, BOLD, &format!("--- {}", header_name('a', name)));
-    text.push_str(&colored_line(style, BOLD, &format!("+++ {}", header_name('b', name))));
-    for hunk in all.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
-        text.push_str(&colored_line(style, CYAN, hunk.header().to_string().trim_end()));
-        for change in hunk.iter_changes() {
-            let (sign, color) = match change.tag() {
-                ChangeTag::Delete => ('-', Some(RED)),
-                ChangeTag::Insert => ('+', Some(GREEN)),
-                ChangeTag::Equal => (' ', None),
-            };
-            let line = format!("{sign}{}", content(style, change.value().trim_end_matches('\n')));
-            match color {
-                Some(color) => text.push_str(&colored_line(style, color, &line)),
-                None => text.push_str(&(line + "\n")),
+    let (old_lines, new_lines): (Vec<&[u8]>, Vec<&[u8]>) =
+        (split_lines(old).collect(), split_lines(new).collect());
+    let differences = capture_diff_slices(Algorithm::Myers, &old_lines, &new_lines).into_iter();
+    let block = |difference: similar::DiffOp| match difference.tag() {
+        similar::DiffTag::Equal => None,
+        _ => Some(Block { old: difference.old_range(), new: new_lines[difference.new_range()].concat() }),
+    };
+    let blocks: Vec<Block> = differences.filter_map(block).collect();
+    String::from_utf8_lossy(&patch(name.as_bytes(), old, &blocks, style)).into_owned()
+}
+
+/// Returns the unified diff of a file and its changes, which are in order and do not overlap.
+///
+/// A general comparison takes much longer if a large file has many changes.
+pub(crate) fn diff_of_changes(name: &[u8], old: &[u8], changes: &[Change], style: PatchStyle) -> Vec<u8> {
+    let starts: Vec<usize> = split_lines(old)
+        .scan(0, |at, line| {
+            let start = *at;
+            *at += line.len();
+            Some(start)
+        })
+        .collect();
+    let line_of = |at: usize| starts.partition_point(|start| *start <= at).saturating_sub(1);
+    let mut blocks: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        if old[change.range.clone()] == *change.text.as_bytes() {
+            continue;
+        }
+        let lines = line_of(change.range.start)..(line_of(change.range.end) + 1).min(starts.len());
+        match blocks.last_mut() {
+            Some((before, of_block)) if lines.start <= before.end => {
+                (before.end, of_block.end) = (lines.end, index + 1);
             }
-            if change.missing_newline() {
-                text.push_str("\\ No newline at end of file\n");
-            }
+            _ => blocks.push((lines, index..index + 1)),
         }
     }
-    text
-}
-
-/// Returns a file name for a header. Git quotes names with special characters
-/// (<https://git-scm.com/docs/git-config#Documentation/git-config.txt-corequotePath>).
-fn header_name(side: char, name: &str) -> String {
-    let is_plain = |c: char| is_visible(c) && !matches!(c, '"' | '\\');
-    if name.chars().all(is_plain) {
-        return format!("{side}/{name}");
-    }
-    let mut quoted = format!("\"{side}/");
-    for c in name.chars() {
-        if is_plain(c) {
-            quoted.push(c);
-        } else {
-            quoted.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")));
+    let start_of = |line: usize| starts.get(line).copied().unwrap_or(old.len());
+    let block = |(lines, of_block): (Range<usize>, Range<usize>)| {
+        let (start, end) = (start_of(lines.start), start_of(lines.end));
+        let mut new = Vec::with_capacity(end - start);
+        let mut copied = start;
+        for change in &changes[of_block] {
+            new.extend_from_slice(&old[copied..change.range.start]);
+            new.extend_from_slice(change.text.as_bytes());
+            copied = change.range.end;
         }
-    }
-    quoted + "\""
+        new.extend_from_slice(&old[copied..end]);
+        Block { old: lines, new }
+    };
+    let blocks: Vec<Block> = blocks.into_iter().map(block).collect();
+    patch(name, old, &blocks, style)
 }
 
-/// Returns a line of the file in the given style.
-fn content(style: PatchStyle, line: &str) -> Cow<'_, str> {
-    let text = line.strip_suffix('\r').unwrap_or(line);
-    let is_shown = |c: char| c == '\t' || is_visible(c);
-    if style == PatchStyle::Plain || text.chars().all(is_shown) {
-        return line.into();
-    }
-    let escape = |c: char| if is_shown(c) { c.to_string() } else { c.escape_default().to_string() };
-    text.chars().map(escape).collect()
-}
-
-fn colored_line(style: PatchStyle, color: &str, line: &str) -> String {
-    match style {
-        PatchStyle::Plain | PatchStyle::Escaped => format!("{line}\n"),
-        PatchStyle::Colored => format!("{color}{line}{NORMAL}\n"),
-    }
+/// Splits a text into lines, each with its line feed. A carriage return alone does not end a line, as in git and
+/// patch.
+pub(super) fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n')
 }

@@ -1,11 +1,13 @@
 //! Replaces references in files, and changes no other byte.
 
 mod diff;
+mod patch;
 mod replace;
 
 use std::ops::Range;
 
-pub(crate) use diff::{PatchStyle, diff};
+pub(crate) use diff::{diff, diff_of_changes};
+pub(crate) use patch::PatchStyle;
 pub(crate) use replace::FileSnapshot;
 
 /// Replacement text for a range of bytes.
@@ -13,6 +15,19 @@ pub(crate) use replace::FileSnapshot;
 pub(crate) struct Change {
     pub(crate) range: Range<usize>,
     pub(crate) text: String,
+}
+
+/// Puts changes in order. Several images can share a part of a file, such as a tag behind an alias.
+///
+/// # Errors
+/// Reason as a clause, if two changes contradict each other.
+pub(crate) fn in_order(mut changes: Vec<Change>) -> Result<Vec<Change>, String> {
+    changes.sort_by_key(|change| (change.range.start, change.range.end));
+    changes.dedup();
+    match changes.windows(2).any(|pair| pair[1].range.start < pair[0].range.end) {
+        true => Err("two references share a text, and would change it differently".into()),
+        false => Ok(changes),
+    }
 }
 
 /// Returns the content with `changes` applied. They must be in order and must not overlap.

@@ -1,3 +1,4 @@
+mod patch;
 mod structures;
 
 use std::fs;
@@ -138,25 +139,6 @@ proptest! {
         check(Path::new("t.json"), text.as_bytes());
         check(Path::new("t.txt"), text.as_bytes());
     }
-}
-
-#[test]
-fn prints_a_valid_patch() {
-    let text = diff("a/b.yaml", b"x\r\ny: 1", b"x\r\ny: 2", PatchStyle::Plain);
-    let expected = "--- a/a/b.yaml\n+++ b/a/b.yaml\n@@ -1,2 +1,2 @@\n x\r\n-y: 1\n\\ No newline at end of file\n+y: 2\n\\ No newline at end of file\n";
-    assert_eq!(text, expected);
-    assert!(diff("a", b"1\n", b"2\n", PatchStyle::Colored).contains("\u{1b}[32m+2\u{1b}[0m\n"));
-    let old = "\ty\u{1b}[2J: 1\r\n".as_bytes();
-    assert!(
-        diff("a", old, b"", PatchStyle::Plain).contains("\n-\ty\u{1b}[2J: 1\r\n"),
-        "exact bytes for programs"
-    );
-    assert!(
-        diff("a", old, b"", PatchStyle::Escaped).contains("\n-\ty\\u{1b}[2J: 1\n"),
-        "escapes for terminals"
-    );
-    let header = diff("a\t\"\u{202e}.txt", old, b"", PatchStyle::Plain);
-    assert!(header.starts_with("--- \"a/a\\011\\042\\342\\200\\256.txt\"\n"), "{header}");
 }
 
 fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {

@@ -25,6 +25,8 @@ const BINARY_CHECK_BYTES: usize = 8000;
 pub(crate) struct SourceFile {
     /// Path relative to the current directory, for programs.
     pub(crate) name: String,
+    /// Like `name`, with every byte.
+    pub(crate) relative_path: PathBuf,
     /// Path for messages, with escapes for invisible characters.
     pub(crate) display_name: String,
     pub(crate) path: PathBuf,
@@ -32,7 +34,12 @@ pub(crate) struct SourceFile {
 
 impl SourceFile {
     fn new(name: &Path, path: PathBuf) -> Self {
-        Self { name: name.display().to_string(), display_name: display::path(name), path }
+        Self {
+            name: name.display().to_string(),
+            relative_path: name.to_owned(),
+            display_name: display::path(name),
+            path,
+        }
     }
 }
 

@@ -185,23 +185,22 @@ impl FileChange<'_> {
         report::print(&lines.join("\n"), "") == ExitCode::SUCCESS
     }
 
-    /// Returns the file, and its new content.
+    /// Returns the file, and its changes.
     ///
     /// # Errors
     /// Reason as a clause.
-    fn read_and_edit(&self) -> Result<(FileSnapshot, Vec<u8>), String> {
+    fn read(&self) -> Result<(FileSnapshot, Vec<Change>), String> {
         let current = FileSnapshot::read(&self.document.file.path, &self.document.digest)?;
         let changes =
             |(index, wanted): &(usize, RawReference)| self.document.scan.images[*index].changes(wanted);
-        let mut changes: Vec<Change> = self.images.iter().flat_map(changes).collect();
-        changes.sort_by_key(|change| change.range.start);
-        let new = edit::apply(&current.content, &changes);
-        Ok((current, new))
+        let changes = edit::in_order(self.images.iter().flat_map(changes).collect())?;
+        Ok((current, changes))
     }
 
     /// Writes the file. The old content is kept only for a commit, which can fail.
     fn write(&self, args: &UpdateArgs) -> Result<Option<WrittenFile>, String> {
-        let (current, new) = self.read_and_edit()?;
+        let (current, changes) = self.read()?;
+        let new = edit::apply(&current.content, &changes);
         current.replace(&new)?;
         let file = &self.document.file;
         Ok(args.commit.message.is_some().then(|| WrittenFile {
@@ -214,12 +213,13 @@ impl FileChange<'_> {
 
     /// Prints the patch. Returns true on success.
     fn show(&self, args: &UpdateArgs) -> Result<bool, String> {
-        let (current, new) = self.read_and_edit()?;
+        let (current, changes) = self.read()?;
         if args.output.json {
             return Ok(true);
         }
-        let patch = edit::diff(&self.document.file.name, &current.content, &new, report::patch_style());
-        Ok(report::print(patch.trim_end_matches('\n'), "") == ExitCode::SUCCESS)
+        let name = self.document.file.relative_path.as_os_str().as_encoded_bytes();
+        let patch = edit::diff_of_changes(name, &current.content, &changes, report::patch_style());
+        Ok(report::print_bytes(&patch) == ExitCode::SUCCESS)
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {
