@@ -69,7 +69,7 @@ impl ProcessGroup {
     /// Returns the group of a child that was started with [`set_process_group`]. Other children have none.
     pub(crate) fn of(child: &Child) -> Self {
         #[cfg(unix)]
-        return Self { group: child.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)) };
+        return Self { group: process_id(child) };
         #[cfg(not(unix))]
         {
             let _ = child;
@@ -94,6 +94,50 @@ impl Drop for ProcessGroup {
         if let Some(group) = self.group {
             // Fails if the child does not lead a group, or if the group has ended.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn process_id(child: &Child) -> Option<rustix::process::Pid> {
+    child.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?))
+}
+
+/// A running program that must delete its own files, such as git's locks. Dropping this value sends SIGTERM to the
+/// program, and to its children if it leads a group.
+pub(crate) struct RunningProgram {
+    #[cfg(unix)]
+    id: Option<rustix::process::Pid>,
+}
+
+impl RunningProgram {
+    pub(crate) fn of(child: &Child) -> Self {
+        #[cfg(unix)]
+        return Self { id: process_id(child) };
+        #[cfg(not(unix))]
+        {
+            let _ = child;
+            Self {}
+        }
+    }
+
+    /// Marks the program as ended. Its ID can belong to another program.
+    pub(crate) fn ended(mut self) {
+        #[cfg(unix)]
+        {
+            self.id = None;
+        }
+        #[cfg(not(unix))]
+        let _ = &mut self;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for RunningProgram {
+    fn drop(&mut self) {
+        use rustix::process::{Signal, kill_process, kill_process_group};
+        if let Some(id) = self.id {
+            let _ = kill_process_group(id, Signal::TERM).or_else(|_| kill_process(id, Signal::TERM));
         }
     }
 }

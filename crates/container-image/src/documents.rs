@@ -1,13 +1,14 @@
 //! Reads files and scans them for images.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image_copy::oci::Digest;
 
 use crate::args::SearchArgs;
 use crate::report;
-use crate::scan::files::{self, SourceFile};
+use crate::scan::files::{self, FileReader, SourceFile};
 use crate::scan::{self, Diagnostic, ImageMatch, RawReference, Scan, positions};
+use crate::signals::blocking;
 
 /// A scanned file.
 pub(crate) struct Document {
@@ -71,24 +72,25 @@ pub(crate) struct Documents {
 /// # Errors
 /// Error line if a path does not exist.
 pub(crate) async fn read(base: &Path, search: &SearchArgs) -> Result<Documents, String> {
-    let mut errors = Vec::new();
-    let mut report_error = |line: String| {
-        report::fail(&line);
-        errors.push(line);
-    };
-    let files = files::list(base, &search.paths, &search.exclude, &mut report_error)?;
-    let mut all = Vec::new();
+    let (base, paths, exclude) = (base.to_owned(), search.paths.clone(), search.exclude.clone());
+    let documents = blocking(move || read_all(&base, &paths, &exclude)).await?;
+    documents.errors.iter().for_each(|line| _ = report::fail(line));
+    Ok(documents)
+}
+
+fn read_all(base: &Path, paths: &[PathBuf], exclude: &[String]) -> Result<Documents, String> {
+    let (mut all, mut errors) = (Vec::new(), Vec::new());
+    let files = files::list(base, paths, exclude, |line| errors.push(line))?;
+    let mut reader = FileReader::default();
     for file in files {
-        // Gives the signal handler a turn between two files.
-        tokio::task::yield_now().await;
-        match files::read(&file) {
+        match reader.read(&file) {
             Ok(Some(bytes)) => {
                 let document = document(file, &bytes);
-                document.iter().flat_map(Document::errors).for_each(&mut report_error);
+                errors.extend(document.iter().flat_map(Document::errors));
                 all.extend(document);
             }
             Ok(None) => {}
-            Err(line) => report_error(line),
+            Err(line) => errors.push(line),
         }
     }
     Ok(Documents { all, errors })

@@ -184,7 +184,7 @@ impl Checkout {
         arguments.extend(["commit", "--quiet", "--message", message, "--"]);
         arguments.extend(files.iter().map(String::as_str));
         let mut command = self.command(&arguments);
-        // If git is killed in a work tree, its lock file remains.
+        // If git is killed in a work tree, its lock file remains. SIGTERM deletes it.
         command.kill_on_drop(self.is_clone());
         output(command, "the changes cannot be committed", &self.secrets).await?;
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], "").await.unwrap_or_default();

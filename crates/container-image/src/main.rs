@@ -21,6 +21,7 @@ mod customization;
 mod display;
 mod documents;
 mod edit;
+mod folder;
 mod git;
 mod git_url;
 mod import;
@@ -60,11 +61,12 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(async {
+        signals::watch();
         match &args.command {
             Command::Copy(copy) => commands::copy::run(copy, args.verbosity()).await,
             Command::Sync(sync) => commands::sync::run(sync, args.verbosity()).await,
             Command::Refresh(refresh) => commands::refresh::run(refresh, args.verbosity()).await,
-            Command::Import(import) => commands::import::run(import, args.verbosity()),
+            Command::Import(import) => commands::import::run(import, args.verbosity()).await,
             Command::Plan(plan) => commands::plan::run(plan, args.verbosity()).await,
             Command::Inspect(inspect) => commands::inspect::run(inspect, args.verbosity()).await,
             Command::Verify(verify) => commands::verify::run(verify, args.verbosity()).await,

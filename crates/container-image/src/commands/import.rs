@@ -10,19 +10,23 @@ use crate::import::{self, File, Imported, MAX_FILE_BYTES};
 use crate::input_file::{self, STDIN, STDIN_NAME};
 use crate::output_file::OutputFile;
 use crate::report;
+use crate::signals::{blocking, wait_for_signal};
 
 /// Imports files, and prints or writes the list.
-pub(crate) fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
-    let read: Result<Vec<File>, String> = args.files.iter().map(|file| read(file)).collect();
-    let files = match read {
-        Ok(files) => files,
-        Err(line) => return report::invalid(&[line]),
+pub(crate) async fn run(args: &ImportArgs, verbosity: Verbosity) -> ExitCode {
+    let (names, format) = (args.files.clone(), args.format);
+    let importing = blocking(move || {
+        let read: Result<Vec<File>, String> = names.iter().map(|file| read(file)).collect();
+        import::import(&read.map_err(|line| vec![line])?, format)
+    });
+    let imported = tokio::select! {
+        biased;
+        signal = wait_for_signal() => return report::interrupted(signal, "nothing was written"),
+        imported = importing => imported,
     };
-    let Imported { list, notes } = match import::import(&files, args.format) {
+    let Imported { list, notes } = match imported {
         Ok(imported) => imported,
-        Err(lines) => {
-            return report::invalid(&lines);
-        }
+        Err(lines) => return report::invalid(&lines),
     };
     if verbosity != Verbosity::Quiet {
         notes.iter().for_each(|note| report::note(note));

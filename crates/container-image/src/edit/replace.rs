@@ -1,63 +1,114 @@
 //! Replaces a file atomically.
 
-use std::fs::{self, File, Metadata};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image_copy::oci::Digest;
-use tempfile::{Builder, NamedTempFile};
 
-use crate::{display, input_file};
+use crate::display;
+use crate::folder::Folder;
+use crate::signals::blocking;
 
 /// Content and metadata of a file before its change.
 pub(crate) struct FileSnapshot {
-    path: PathBuf,
+    folder: Folder,
+    name: OsString,
     metadata: Metadata,
     pub(crate) content: Vec<u8>,
 }
 
 impl FileSnapshot {
-    /// Reads the file at `path`. Its content must be the same as when it was scanned.
+    /// Reads the file at an absolute path without symbolic links. Its content must be the same as when it was
+    /// scanned.
     ///
     /// # Errors
     /// Reason as a clause.
-    pub(crate) fn read(path: &Path, expected: &Digest) -> Result<Self, String> {
-        // Follows a symbolic link, so that the link itself is kept.
-        let path = path.canonicalize().map_err(|error| display::io_error(&error))?;
-        let mut file = input_file::open(&path).map_err(|error| display::io_error(&error))?;
-        let metadata = file.metadata().map_err(|error| display::io_error(&error))?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(|error| display::io_error(&error))?;
-        if Digest::of(&content) != *expected {
-            return Err(CHANGED.into());
+    pub(crate) fn read(real_path: &Path, expected: &Digest) -> Result<Self, String> {
+        let read = || {
+            let name = real_path.file_name().ok_or(ErrorKind::InvalidInput)?;
+            let folder = Folder::open(real_path.parent().ok_or(ErrorKind::InvalidInput)?)?;
+            let mut file = folder.open_file(name)?;
+            let metadata = file.metadata()?;
+            let mut content = Vec::new();
+            file.read_to_end(&mut content)?;
+            Ok(Self { folder, name: name.to_owned(), metadata, content })
+        };
+        let snapshot = read().map_err(|error: io::Error| display::io_error(&error))?;
+        match Digest::of(&snapshot.content) == *expected {
+            true => Ok(snapshot),
+            false => Err(CHANGED.into()),
         }
-        Ok(Self { path, metadata, content })
     }
 
     /// Replaces the content, and keeps mode and owner. If it fails, the file is unchanged.
     ///
     /// # Errors
     /// Reason as a clause.
-    pub(crate) fn replace(&self, new: &[u8]) -> Result<(), String> {
-        if is_read_only(&self.path, &self.metadata) {
+    pub(crate) async fn replace(&self, new: Vec<u8>) -> Result<(), String> {
+        if is_read_only(&self.metadata) || !self.folder.is_writable(&self.name) {
             return Err("it is read-only".into());
         }
-        let folder = self.path.parent().unwrap_or(&self.path);
-        let written = write_temporary(folder, new, &self.metadata)?;
+        let written = write_temporary(&self.folder, new, &self.metadata).await?;
         // Only microseconds pass between this check and the rename.
-        let now = fs::metadata(&self.path).map_err(|error| display::io_error(&error))?;
-        if !is_same(&self.metadata, &now) {
+        let now = self.folder.open_file(&self.name).and_then(|file| file.metadata());
+        if !is_same(&self.metadata, &now.map_err(|error| display::io_error(&error))?) {
             return Err(CHANGED.into());
         }
-        written.persist(&self.path).map_err(|error| display::io_error(&error.error))?;
-        Ok(())
+        written.rename(&self.name).map_err(|error| display::io_error(&error))
     }
 }
 
 const CHANGED: &str = "another program changed it meanwhile";
 
-/// Writes the content to a temporary file. It is deleted unless it replaces the original.
-fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTempFile, String> {
+/// A new file. It is deleted unless it is renamed.
+struct TemporaryFile<'a> {
+    folder: &'a Folder,
+    name: OsString,
+    file: File,
+}
+
+impl<'a> TemporaryFile<'a> {
+    fn create(folder: &'a Folder) -> io::Result<Self> {
+        let mut number = 0;
+        loop {
+            let name: OsString = format!(".container-image-{}-{number}", std::process::id()).into();
+            match folder.create_file(&name) {
+                Ok(file) => return Ok(Self { folder, name, file }),
+                // A killed process with the same ID left it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MAX_LEFT_FILES => {
+                    number += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn rename(mut self, to: &OsStr) -> io::Result<()> {
+        self.folder.rename(&self.name, to)?;
+        self.name.clear();
+        Ok(())
+    }
+}
+
+/// Maximum number of temporary files of killed processes in a folder.
+const MAX_LEFT_FILES: usize = 1000;
+
+impl Drop for TemporaryFile<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            let _ = self.folder.remove(&self.name);
+        }
+    }
+}
+
+/// Writes the content to a temporary file.
+async fn write_temporary<'a>(
+    folder: &'a Folder,
+    new: Vec<u8>,
+    like: &Metadata,
+) -> Result<TemporaryFile<'a>, String> {
     let failed =
         |error: io::Error| format!("the new content cannot be written: {}", display::io_error(&error));
     let create_error = |error: io::Error| match error.kind() {
@@ -69,25 +120,26 @@ fn write_temporary(folder: &Path, new: &[u8], like: &Metadata) -> Result<NamedTe
         }
         _ => failed(error),
     };
-    let mut file = Builder::new().prefix(".container-image-").tempfile_in(folder).map_err(create_error)?;
-    file.write_all(new).map_err(failed)?;
-    copy_owner(file.as_file(), like)?;
+    let temporary = TemporaryFile::create(folder).map_err(create_error)?;
+    let file = &temporary.file;
+    copy_owner(file, like)?;
     // The mode follows the owner, because chown clears the setuid and setgid bits.
-    file.as_file().set_permissions(like.permissions()).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    Ok(file)
+    file.set_permissions(like.permissions()).map_err(failed)?;
+    // After a signal, the file is deleted while the thread may still write to it.
+    let mut open_file = file.try_clone().map_err(failed)?;
+    blocking(move || open_file.write_all(&new).and_then(|()| open_file.sync_all())).await.map_err(failed)?;
+    Ok(temporary)
 }
 
+/// The superuser can write any file, but a file without write permission is read-only on purpose.
 #[cfg(unix)]
-fn is_read_only(path: &Path, metadata: &Metadata) -> bool {
+fn is_read_only(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    // The superuser can write any file, but a file without write permission is read-only on purpose.
     metadata.permissions().mode() & 0o222 == 0
-        || rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err()
 }
 
 #[cfg(not(unix))]
-fn is_read_only(_: &Path, metadata: &Metadata) -> bool {
+fn is_read_only(metadata: &Metadata) -> bool {
     metadata.permissions().readonly()
 }
 

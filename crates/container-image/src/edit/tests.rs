@@ -141,13 +141,13 @@ proptest! {
     }
 }
 
-fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
-    FileSnapshot::read(path, &Digest::of(expected))?.replace(new)
+async fn replace(path: &Path, expected: &[u8], new: &[u8]) -> Result<(), String> {
+    FileSnapshot::read(&path.canonicalize().unwrap(), &Digest::of(expected))?.replace(new.to_vec()).await
 }
 
 #[cfg(unix)]
-#[test]
-fn keeps_mode_and_owner_and_leaves_no_temporary_file() {
+#[tokio::test]
+async fn keeps_mode_and_owner_and_leaves_no_temporary_file() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.yaml");
@@ -158,7 +158,7 @@ fn keeps_mode_and_owner_and_leaves_no_temporary_file() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o2640)).unwrap();
     let before = fs::metadata(&path).unwrap();
-    replace(&path, b"old", b"new").unwrap();
+    replace(&path, b"old", b"new").await.unwrap();
     let after = fs::metadata(&path).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new");
     assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
@@ -166,24 +166,29 @@ fn keeps_mode_and_owner_and_leaves_no_temporary_file() {
 }
 
 #[cfg(unix)]
-#[test]
-fn does_not_overwrite_a_changed_or_read_only_file() {
+#[tokio::test]
+async fn does_not_overwrite_a_changed_or_read_only_file() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.yaml");
     fs::write(&path, "theirs").unwrap();
-    assert!(replace(&path, b"old", b"new").unwrap_err().contains("changed it meanwhile"));
+    assert!(replace(&path, b"old", b"new").await.unwrap_err().contains("changed it meanwhile"));
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
-    let current = FileSnapshot::read(&path, &Digest::of(b"theirs")).unwrap();
+    let current = FileSnapshot::read(&path.canonicalize().unwrap(), &Digest::of(b"theirs")).unwrap();
     fs::write(&path, "theirs, again").unwrap();
-    assert!(current.replace(b"new").unwrap_err().contains("changed it meanwhile"));
+    assert!(current.replace(b"new".to_vec()).await.unwrap_err().contains("changed it meanwhile"));
     fs::write(&path, "theirs").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
-    assert_eq!(replace(&path, b"theirs", b"new").unwrap_err(), "it is read-only");
+    assert_eq!(replace(&path, b"theirs", b"new").await.unwrap_err(), "it is read-only");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let link = folder.path().join("link");
-    symlink(&path, &link).unwrap();
-    replace(&link, b"theirs", b"ours").unwrap();
-    assert!(link.symlink_metadata().unwrap().is_symlink());
-    assert_eq!(fs::read(&path).unwrap(), b"ours");
+    let current = FileSnapshot::read(&path.canonicalize().unwrap(), &Digest::of(b"theirs")).unwrap();
+    let moved = folder.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    symlink(&moved, &path).unwrap();
+    assert_eq!(
+        current.replace(b"new".to_vec()).await.unwrap_err(),
+        "it was replaced by a symbolic link meanwhile"
+    );
+    assert_eq!(fs::read(&moved).unwrap(), b"theirs");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }

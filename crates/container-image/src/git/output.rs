@@ -7,7 +7,7 @@ use image_copy::text::SanitizedText;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::child_process::ProcessGroup;
+use crate::child_process::{ProcessGroup, RunningProgram};
 use crate::{display, git_url};
 
 /// Maximum size of git's output in bytes, such as the status of all files.
@@ -28,11 +28,16 @@ pub(super) async fn output(mut command: Command, failed: &str, secrets: &[String
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| run_error(&error))?;
     let group = is_killed.then(|| ProcessGroup::of(&child));
+    let running = (!is_killed).then(|| RunningProgram::of(&child));
     let stdout = read_stdout(child.stdout.take());
     let stderr = read_stderr(child.stderr.take());
     let (stdout, stderr) = tokio::join!(stdout, stderr);
     let status = match stdout {
-        Some(_) => child.wait().await.map_err(|error| run_error(&error))?,
+        Some(_) => {
+            let status = child.wait().await;
+            running.into_iter().for_each(RunningProgram::ended);
+            status.map_err(|error| run_error(&error))?
+        }
         None => {
             return Err(format!(
                 "{failed}: the output of git is larger than {} MiB.",

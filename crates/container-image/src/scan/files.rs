@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::env;
 use std::error::Error as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
@@ -12,7 +12,8 @@ use ignore::{DirEntry, WalkBuilder};
 
 use image_copy::text::SanitizedText;
 
-use crate::{display, input_file};
+use crate::display;
+use crate::folder::Folder;
 
 /// Maximum file size in bytes. References are written by hand, and larger files are dumps.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -30,15 +31,18 @@ pub(crate) struct SourceFile {
     /// Path for messages, with escapes for invisible characters.
     pub(crate) display_name: String,
     pub(crate) path: PathBuf,
+    /// Absolute path without symbolic links. If one of its parts becomes a link, the file is not read or changed.
+    pub(crate) real_path: PathBuf,
 }
 
 impl SourceFile {
-    fn new(name: &Path, path: PathBuf) -> Self {
+    fn new(name: &Path, path: PathBuf, real_path: PathBuf) -> Self {
         Self {
             name: name.display().to_string(),
             relative_path: name.to_owned(),
             display_name: display::path(name),
             path,
+            real_path,
         }
     }
 }
@@ -79,12 +83,19 @@ pub(crate) fn list(
         if is_excluded(&relative(&top, base), is_folder, &matcher) {
             continue;
         }
+        // Links in an argument are followed once, here.
+        let real_top = top.canonicalize().map_err(|error| {
+            format!("{} cannot be read: {}.", display::path(path), display::io_error(&error))
+        })?;
         for entry in walk(&top, base, &matcher) {
             match entry {
                 Ok(entry) if is_file(&entry) => {
                     let name = relative(entry.path(), base);
                     if seen.insert(name.clone()) {
-                        files.push(SourceFile::new(&name, entry.into_path()));
+                        let below = entry.path().strip_prefix(&top).unwrap_or(Path::new(""));
+                        let is_top = below.as_os_str().is_empty();
+                        let real_path = if is_top { real_top.clone() } else { real_top.join(below) };
+                        files.push(SourceFile::new(&name, entry.into_path(), real_path));
                     }
                 }
                 Ok(_) => {}
@@ -95,27 +106,46 @@ pub(crate) fn list(
     Ok(files)
 }
 
-/// Reads a file. Returns `None` if it is not text.
-///
-/// # Errors
-/// Error line that names the file.
-pub(crate) fn read(file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
-    let failed = |reason: &str| format!("{} cannot be read: {reason}.", file.display_name);
-    let mut file = input_file::open(&file.path).map_err(|error| failed(&display::io_error(&error)))?;
-    let size = file.metadata().map_err(|error| failed(&display::io_error(&error)))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(failed(&format!(
-            "it is larger than {} MiB; exclude it with --exclude",
-            MAX_FILE_BYTES >> 20
-        )));
+/// Reads files. The files of one folder follow each other, so that the folder is opened once.
+#[derive(Default)]
+pub(crate) struct FileReader {
+    folder: Option<(PathBuf, Folder)>,
+}
+
+impl FileReader {
+    /// Reads a file. Returns `None` if it is not text.
+    ///
+    /// # Errors
+    /// Error line that names the file.
+    pub(crate) fn read(&mut self, file: &SourceFile) -> Result<Option<Vec<u8>>, String> {
+        let read = self.open(&file.real_path).and_then(read_text);
+        read.map_err(|error| format!("{} cannot be read: {}.", file.display_name, display::io_error(&error)))
     }
-    let mut bytes = Vec::new();
-    let mut beginning = file.by_ref().take(BINARY_CHECK_BYTES as u64);
-    beginning.read_to_end(&mut bytes).map_err(|error| failed(&display::io_error(&error)))?;
+
+    fn open(&mut self, path: &Path) -> io::Result<File> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        let parent = path.parent().ok_or_else(invalid)?;
+        let folder = match self.folder.take() {
+            Some(open) if open.0 == parent => open,
+            _ => (parent.to_owned(), Folder::open(parent)?),
+        };
+        let (_, folder) = self.folder.insert(folder);
+        folder.open_file(path.file_name().ok_or_else(invalid)?)
+    }
+}
+
+fn read_text(mut file: File) -> io::Result<Option<Vec<u8>>> {
+    let size = file.metadata()?.len();
+    if size > MAX_FILE_BYTES {
+        let limit = MAX_FILE_BYTES >> 20;
+        return Err(io::Error::other(format!("it is larger than {limit} MiB; exclude it with --exclude")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    file.by_ref().take(BINARY_CHECK_BYTES as u64).read_to_end(&mut bytes)?;
     if bytes.contains(&0) && !is_utf16(&bytes) {
         return Ok(None);
     }
-    file.read_to_end(&mut bytes).map_err(|error| failed(&display::io_error(&error)))?;
+    file.read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
@@ -287,18 +317,25 @@ mod tests {
         link(tree.path(), "circle");
         assert_eq!(listed(tree.path(), &["."], &[]), ["a.yaml"]);
         assert_eq!(listed(tree.path(), &["file"], &[]), ["file"]);
+        assert_eq!(listed(tree.path(), &["folder"], &[]), ["folder/secret.yaml"]);
+        let named = list(tree.path(), &["file".into(), "folder".into()], &[], |line| panic!("{line}"));
+        let target = outside.path().canonicalize().unwrap().join("secret.yaml");
+        assert!(named.unwrap().iter().all(|file| file.real_path == target));
     }
 
     #[test]
     fn recognizes_text_files() {
         let folder = tree(&["a"]);
-        let file = SourceFile::new(Path::new("a"), folder.path().join("a"));
+        let file = |name: &str| {
+            let real_path = folder.path().canonicalize().unwrap().join(name);
+            SourceFile::new(Path::new(name), folder.path().join(name), real_path)
+        };
+        let mut reader = FileReader::default();
         for (bytes, is_text) in [(&b"abc"[..], true), (b"", true), (b"\xe9", true), (b"\x7fELF\0", false)] {
-            fs::write(&file.path, bytes).unwrap();
-            assert_eq!(read(&file).unwrap().is_some(), is_text, "{bytes:?}");
+            fs::write(folder.path().join("a"), bytes).unwrap();
+            assert_eq!(reader.read(&file("a")).unwrap().is_some(), is_text, "{bytes:?}");
         }
-        let missing = SourceFile::new(Path::new("b"), folder.path().join("b"));
-        assert!(read(&missing).unwrap_err().starts_with("b cannot be read: "));
+        assert!(reader.read(&file("b")).unwrap_err().starts_with("b cannot be read: "));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::edit::{self, Change, FileSnapshot};
 use crate::log;
 use crate::report;
 use crate::scan::{Evidence, RawReference};
+use crate::signals::blocking;
 
 /// Changes of all files.
 pub(super) struct Changes<'a> {
@@ -91,8 +92,6 @@ impl<'a> Changes<'a> {
     ) -> UpdateOutcome {
         let mut outcome = UpdateOutcome { is_printed: true, ..UpdateOutcome::default() };
         for file in &self.files {
-            // Gives the signal handler a turn between two files.
-            tokio::task::yield_now().await;
             if verbosity == Verbosity::Verbose {
                 file.log(verbosity);
             }
@@ -105,7 +104,7 @@ impl<'a> Changes<'a> {
                 continue;
             }
             if args.output.dry_run {
-                match file.show(args) {
+                match file.show(args).await {
                     Ok(is_printed) => {
                         outcome.would_change += 1;
                         outcome.is_printed &= is_printed;
@@ -114,7 +113,7 @@ impl<'a> Changes<'a> {
                 }
                 continue;
             }
-            match file.write(args) {
+            match file.write(args).await {
                 Ok(written_file) => {
                     outcome.written += 1;
                     outcome.to_commit.extend(written_file);
@@ -185,41 +184,48 @@ impl FileChange<'_> {
         report::print(&lines.join("\n"), "") == ExitCode::SUCCESS
     }
 
-    /// Returns the file, and its changes.
+    /// Reads the file again, and returns the result of `edit`.
     ///
     /// # Errors
     /// Reason as a clause.
-    fn read(&self) -> Result<(FileSnapshot, Vec<Change>), String> {
-        let current = FileSnapshot::read(&self.document.file.path, &self.document.digest)?;
+    async fn edit<T: Send + 'static>(
+        &self,
+        edit: impl FnOnce(FileSnapshot, Vec<Change>) -> T + Send + 'static,
+    ) -> Result<T, String> {
         let changes =
             |(index, wanted): &(usize, RawReference)| self.document.scan.images[*index].changes(wanted);
         let changes = edit::in_order(self.images.iter().flat_map(changes).collect())?;
-        Ok((current, changes))
+        let (path, digest) = (self.document.file.real_path.clone(), self.document.digest.clone());
+        blocking(move || Ok(edit(FileSnapshot::read(&path, &digest)?, changes))).await
     }
 
     /// Writes the file. The old content is kept only for a commit, which can fail.
-    fn write(&self, args: &UpdateArgs) -> Result<Option<WrittenFile>, String> {
-        let (current, changes) = self.read()?;
-        let new = edit::apply(&current.content, &changes);
-        current.replace(&new)?;
+    async fn write(&self, args: &UpdateArgs) -> Result<Option<WrittenFile>, String> {
+        let new_content = |current: FileSnapshot, changes: Vec<Change>| {
+            let new = edit::apply(&current.content, &changes);
+            (Digest::of(&new), new, current)
+        };
+        let (after, new, current) = self.edit(new_content).await?;
+        current.replace(new).await?;
         let file = &self.document.file;
         Ok(args.commit.message.is_some().then(|| WrittenFile {
             name: file.display_name.clone(),
             path: file.path.clone(),
+            real_path: file.real_path.clone(),
             before: current.content,
-            after: Digest::of(&new),
+            after,
         }))
     }
 
     /// Prints the patch. Returns true on success.
-    fn show(&self, args: &UpdateArgs) -> Result<bool, String> {
-        let (current, changes) = self.read()?;
-        if args.output.json {
-            return Ok(true);
-        }
-        let name = self.document.file.relative_path.as_os_str().as_encoded_bytes();
-        let patch = edit::diff_of_changes(name, &current.content, &changes, report::patch_style());
-        Ok(report::print_bytes(&patch) == ExitCode::SUCCESS)
+    async fn show(&self, args: &UpdateArgs) -> Result<bool, String> {
+        let name = self.document.file.relative_path.clone();
+        let patch = move |current: FileSnapshot, changes: Vec<Change>| {
+            let name = name.as_os_str().as_encoded_bytes();
+            edit::diff_of_changes(name, &current.content, &changes, report::patch_style())
+        };
+        let patch = self.edit(patch).await?;
+        Ok(args.output.json || report::print_bytes(&patch) == ExitCode::SUCCESS)
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {

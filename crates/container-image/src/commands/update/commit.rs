@@ -18,6 +18,8 @@ pub(super) struct WrittenFile {
     /// Name for messages.
     pub(super) name: String,
     pub(super) path: PathBuf,
+    /// Without symbolic links.
+    pub(super) real_path: PathBuf,
     pub(super) before: Vec<u8>,
     pub(super) after: Digest,
 }
@@ -60,16 +62,23 @@ pub(super) async fn commit(
             Ok(())
         }
         Err(line) if checkout.is_clone() => Err(format!("{line} Nothing was pushed.")),
-        Err(line) => Err(format!("{line} {}", restore(files))),
+        Err(line) => Err(format!("{line} {}", restore(files).await)),
     }
 }
 
 /// Restores the old content of the files, except of those that another program such as a hook changed.
 /// Returns the resulting state.
-fn restore(files: &[WrittenFile]) -> String {
-    let restored = |file: &WrittenFile| FileSnapshot::read(&file.path, &file.after)?.replace(&file.before);
-    let changed = |file| restored(file).err().map(|reason| format!("{} ({reason})", file.name));
-    let changed: Vec<String> = files.iter().filter_map(changed).collect();
+async fn restore(files: &[WrittenFile]) -> String {
+    let mut changed = Vec::new();
+    for file in files {
+        let restored = match FileSnapshot::read(&file.real_path, &file.after) {
+            Ok(current) => current.replace(file.before.clone()).await,
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = restored {
+            changed.push(format!("{} ({reason})", file.name));
+        }
+    }
     if changed.is_empty() {
         return "All files were restored.".into();
     }
