@@ -62,8 +62,7 @@ pub(crate) fn diff_of_changes(name: &[u8], old: &[u8], changes: &[Change], style
     patch(name, old, &blocks, style)
 }
 
-/// Splits a text into lines, each with its line feed. A carriage return alone does not end a line, as in git and
-/// patch.
+/// Splits a text into lines, each with its line feed. Only a line feed ends a line, as in git and patch.
 pub(super) fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n')
 }
