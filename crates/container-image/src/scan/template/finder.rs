@@ -1,11 +1,13 @@
 //! Follows a property to the text that names its image.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use image_copy::text::{SanitizedText, name_without_userinfo};
 
+use super::maps::Maps;
 use super::properties::{self, Step};
-use crate::scan::{Diagnostic, Evidence, ImageMatch, RawReference, Scan, Spelling};
+use super::strings::StringFinder;
+use crate::scan::{Diagnostic, Evidence, ImageMatch, RawReference, Scan, Spelling, scalar};
 use image_copy::yaml::{Id, Tree};
 
 /// Source of a text.
@@ -37,58 +39,96 @@ pub(super) struct ImageFinder<'a> {
     tree: &'a Tree,
     template: Id,
     scan: Scan,
-    /// Visited nodes with their search paths. This bounds the work if aliases multiply or form a cycle.
-    seen: HashSet<(Id, usize, usize)>,
+    maps: Maps<'a>,
+    /// Collections of `Fn::ForEach` by identifier.
+    loops: HashMap<&'a str, Id>,
+    /// Visited nodes with the path and the number of remaining steps. This bounds the work if aliases
+    /// multiply or form a cycle.
+    seen: HashSet<(Id, &'static str, usize)>,
+    /// Values, parameters and collections that were followed.
+    followed: HashSet<Id>,
+    /// Texts of image properties.
+    texts: HashSet<Id>,
+    /// Functions with an unknown result, and their names.
+    computed: HashMap<Id, String>,
 }
 
 impl<'a> ImageFinder<'a> {
     pub(super) fn new(text: &'a str, tree: &'a Tree, template: Id) -> Self {
-        Self { text, tree, template, scan: Scan::default(), seen: HashSet::new() }
+        Self {
+            text,
+            tree,
+            template,
+            scan: Scan::default(),
+            maps: Maps::new(tree, template),
+            loops: HashMap::new(),
+            seen: HashSet::new(),
+            followed: HashSet::new(),
+            texts: HashSet::new(),
+            computed: HashMap::new(),
+        }
     }
 
     /// Returns all images of the template.
     pub(super) fn images(mut self) -> Scan {
         let tree = self.tree;
-        let Some(resources) = tree.get(self.template, "Resources") else { return self.scan };
-        for resource in properties::resources(tree, resources) {
-            let kind = tree.get(resource, "Type").and_then(|kind| tree.text(kind));
-            let properties = tree.get(resource, "Properties");
-            let (Some(kind), Some(properties)) = (kind, properties) else { continue };
-            for (index, path) in properties::image_paths(kind).iter().enumerate() {
-                self.descend(properties, path, index);
-            }
+        if let Some(resources) = tree.get(self.template, "Resources") {
+            let resources = properties::resources(tree, resources);
+            self.loops = resources.loops;
+            resources.all.into_iter().for_each(|resource| self.resource(resource));
+        }
+        let mut strings = StringFinder::new(self.text, tree, &self.texts);
+        strings.computed = std::mem::take(&mut self.computed);
+        strings.find(self.template);
+        let StringFinder { images, computed, .. } = strings;
+        self.scan.images.extend(images);
+        for (node, function) in computed {
+            self.note(node, &format!("its value is computed by {function}"));
         }
         self.scan
     }
 
-    /// Follows `path` from `node`. `index` is the index of the path in its resource.
-    fn descend(&mut self, node: Id, path: &[Step<'_>], index: usize) {
+    fn resource(&mut self, resource: Id) {
+        let tree = self.tree;
+        let kind = tree.get(resource, "Type").and_then(|kind| tree.text(kind));
+        let (Some(kind), Some(properties)) = (kind, tree.get(resource, "Properties")) else { return };
+        if let Some(image) = properties::built_image(tree, resource) {
+            self.texts.insert(tree.resolve(image));
+            return;
+        }
+        for path in properties::image_paths(kind) {
+            self.descend(properties, &properties::steps(path), path);
+        }
+    }
+
+    /// Follows the remaining `steps` of `path` from `node`.
+    fn descend(&mut self, node: Id, steps: &[Step<'_>], path: &'static str) {
         let tree = self.tree;
         let node = tree.resolve(node);
-        let Some((step, rest)) = path.split_first() else { return self.image(node) };
-        if !self.seen.insert((node, index, path.len())) {
+        let Some((step, rest)) = steps.split_first() else { return self.image(node) };
+        if !self.seen.insert((node, path, steps.len())) {
             return;
         }
         if let Some(("If", branches)) = self.function(node) {
             for branch in tree.items(branches).unwrap_or_default().iter().skip(1) {
-                self.descend(*branch, path, index);
+                self.descend(*branch, steps, path);
             }
             return;
         }
         match step {
             Step::Key(key) => {
                 if let Some(value) = tree.get(node, key) {
-                    self.descend(value, rest, index);
+                    self.descend(value, rest, path);
                 }
             }
             Step::Each => {
                 for item in tree.items(node).unwrap_or_default() {
-                    self.descend(*item, rest, index);
+                    self.descend(*item, rest, path);
                 }
             }
             Step::Any => {
                 for (_, value) in tree.entries(node).collect::<Vec<_>>() {
-                    self.descend(value, rest, index);
+                    self.descend(value, rest, path);
                 }
             }
         }
@@ -120,7 +160,7 @@ impl<'a> ImageFinder<'a> {
     fn value(&mut self, node: Id) {
         let tree = self.tree;
         let node = tree.resolve(node);
-        if !self.seen.insert((node, usize::MAX, 0)) {
+        if !self.followed.insert(node) {
             return;
         }
         let Some((function, argument)) = self.function(node) else {
@@ -132,35 +172,40 @@ impl<'a> ImageFinder<'a> {
                     self.value(*branch);
                 }
             }
-            "Ref" => self.parameter(argument),
+            "Ref" => self.parameter(node, tree.text(argument).unwrap_or_default()),
             "FindInMap" => self.map_entries(node, argument),
             "Select" => self.selected_item(node, argument),
             "Sub" => match tree.text(argument) {
                 Some(text) if !text.contains("${") => self.literal(argument, ValueKind::Property),
-                _ => self.note(node, "its value is computed by Sub"),
+                Some(text) => match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+                    Some(name) if !name.contains(['$', '!', '.']) => self.parameter(node, name),
+                    _ => self.computed(node, "Sub"),
+                },
+                None => self.computed(node, "Sub"),
             },
             // These return the image of another resource or stack.
             "GetAtt" | "ImportValue" => {}
-            other => {
-                self.note(
-                    node,
-                    &format!("its value is computed by {}", SanitizedText::new(other, MAX_QUOTE_CHARS)),
-                );
-            }
+            other => self.computed(node, other),
         }
     }
 
-    /// Adds the default and the allowed values of a parameter, which must stay consistent. Other targets of
-    /// `Ref` have separate images.
-    fn parameter(&mut self, name: Id) {
+    /// Adds the default and the allowed values of a parameter, which must stay consistent, or the items of a
+    /// loop. Other targets of `Ref` have separate images.
+    fn parameter(&mut self, node: Id, name: &str) {
         let tree = self.tree;
+        if let Some(collection) = self.loops.get(name).copied() {
+            return match tree.items(collection) {
+                Some(items) if self.followed.insert(tree.resolve(collection)) => {
+                    items.iter().for_each(|item| self.value(*item));
+                }
+                Some(_) => {}
+                None => self.computed(node, "Fn::ForEach"),
+            };
+        }
         let parameters = tree.get(self.template, "Parameters");
-        let Some(parameter) = parameters.zip(tree.text(name)).and_then(|(all, name)| tree.get(all, name))
-        else {
-            return;
-        };
+        let Some(parameter) = parameters.and_then(|all| tree.get(all, name)) else { return };
         let kind = tree.get(parameter, "Type").and_then(|kind| tree.text(kind)).unwrap_or("String");
-        if kind != "String" {
+        if kind != "String" || !self.followed.insert(tree.resolve(parameter)) {
             return;
         }
         let allowed = tree.get(parameter, "AllowedValues").and_then(|all| tree.items(all));
@@ -170,24 +215,14 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// Follows the map entries that the keys can select. A key that is not literal selects all.
+    /// Follows the map entries that the keys can select.
     fn map_entries(&mut self, node: Id, argument: Id) {
         let tree = self.tree;
-        let Some([name, keys @ ..]) = tree.items(argument) else { return };
-        let maps = tree.get(self.template, "Mappings");
-        let literal = |id: Id| tree.text(id).filter(|_| tree.tag(id).is_none());
-        let Some(map) = maps.zip(literal(*name)).and_then(|(maps, name)| tree.get(maps, name)) else {
+        let Some([map, first, second, options @ ..]) = tree.items(argument) else { return };
+        let Some(values) = self.maps.values(*map, *first, *second) else {
             return self.note(node, "its map is not in this template");
         };
-        let mut values = vec![map];
-        for key in keys.iter().take(2) {
-            let below = |value: Id| match literal(*key) {
-                Some(key) => tree.get(value, key).into_iter().collect(),
-                None => tree.entries(value).map(|(_, value)| value).collect::<Vec<_>>(),
-            };
-            values = values.into_iter().flat_map(below).collect();
-        }
-        let fallback = keys.get(2).and_then(|options| tree.get(*options, "DefaultValue"));
+        let fallback = options.first().and_then(|options| tree.get(*options, "DefaultValue"));
         for value in values.into_iter().chain(fallback) {
             self.value(value);
         }
@@ -196,24 +231,28 @@ impl<'a> ImageFinder<'a> {
     fn selected_item(&mut self, node: Id, argument: Id) {
         let tree = self.tree;
         let chosen = tree.items(argument).and_then(|arguments| match arguments {
-            [index, list] => tree.items(*list)?.get(tree.text(*index)?.parse::<usize>().ok()?).copied(),
+            // A tag is a function that returns the list.
+            [index, list] if tree.tag(*list).is_none() => {
+                tree.items(*list)?.get(tree.text(*index)?.parse::<usize>().ok()?).copied()
+            }
             _ => None,
         });
         match chosen {
             Some(chosen) => self.value(chosen),
-            None => self.note(node, "its value is computed by Select"),
+            None => self.computed(node, "Select"),
         }
     }
 
     /// Parses a text that must be an image reference.
     fn literal(&mut self, node: Id, kind: ValueKind) {
-        let Some(value) = self.tree.text(node).map(str::trim).filter(|value| !is_null(value)) else {
+        let Some(text) = self.tree.text(node).filter(|text| !is_null(text)) else { return };
+        if !self.texts.insert(node) {
             return;
-        };
+        }
+        let value = text.trim();
         if value.starts_with("{{resolve:") {
             return self.note(node, "CloudFormation resolves it during deployment");
         }
-        let range = self.tree.range(node);
         let image = match value.parse::<RawReference>() {
             Ok(image) => image,
             // Image Builder and Lightsail have other image identifiers.
@@ -232,14 +271,22 @@ impl<'a> ImageFinder<'a> {
         if image.is_codebuild_image() {
             return;
         }
-        match self.text.get(range.clone()).and_then(|source| source.find(value)) {
-            Some(offset) => {
-                let start = range.start + offset;
-                let spelling = Spelling::Whole(start..start + value.len());
-                self.scan.images.push(ImageMatch { image, evidence: Evidence::Field, spelling });
-            }
+        let start = text.len() - text.trim_start().len();
+        let part = start..start + value.len();
+        let places = scalar::locate(self.text, self.tree.range(node), text, std::slice::from_ref(&part));
+        match places.into_iter().next().flatten() {
+            Some(place) => self.scan.images.push(ImageMatch {
+                image,
+                evidence: Evidence::Field,
+                spelling: Spelling::Whole(place),
+            }),
             None => self.note(node, "it contains escape sequences"),
         }
+    }
+
+    /// Remembers a function with an unknown result.
+    fn computed(&mut self, node: Id, function: &str) {
+        self.computed.insert(node, SanitizedText::new(function, MAX_QUOTE_CHARS).to_string());
     }
 
     fn note(&mut self, node: Id, reason: &str) {

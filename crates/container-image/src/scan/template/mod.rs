@@ -1,10 +1,12 @@
 //! CloudFormation templates in YAML and JSON. The YAML parser also reads JSON.
 //!
-//! Only the properties in [`properties`] contain images, so short names are allowed there. [`finder`]
-//! follows conditions, maps and parameter defaults to the text.
+//! The properties in [`properties`] contain images, so short names are allowed there. [`finder`] follows
+//! conditions, [`maps`] and parameter defaults to the text. In all other [`strings`], an image has a host.
 
 mod finder;
+mod maps;
 mod properties;
+mod strings;
 
 use std::path::Path;
 
@@ -63,12 +65,11 @@ fn has_type(text: &str) -> bool {
 
 /// Finds the images of a template. Returns `None` if the documents are no templates.
 pub(super) fn scan(text: &str, tree: &Tree) -> Option<Scan> {
-    let templates: Vec<Id> = tree.roots().filter(|root| is_template(tree, *root)).collect();
-    if templates.is_empty() {
+    if !tree.roots().any(|root| is_template(tree, root)) {
         return None;
     }
     let mut scan = Scan::default();
-    for root in templates {
+    for root in tree.roots() {
         let one = finder::ImageFinder::new(text, tree, root).images();
         scan.images.extend(one.images);
         scan.notes.extend(one.notes);
@@ -86,7 +87,7 @@ pub(super) fn scan(text: &str, tree: &Tree) -> Option<Scan> {
 /// Returns true if a resource has a type with `::`.
 fn is_template(tree: &Tree, root: Id) -> bool {
     let Some(resources) = tree.get(root, "Resources") else { return false };
-    properties::resources(tree, resources).iter().any(|resource| {
+    properties::resources(tree, resources).all.iter().any(|resource| {
         tree.get(*resource, "Type").and_then(|kind| tree.text(kind)).is_some_and(|kind| kind.contains("::"))
     })
 }

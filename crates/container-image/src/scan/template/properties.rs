@@ -1,6 +1,6 @@
 //! Resource properties that contain an image.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use image_copy::yaml::{Id, Tree};
 
@@ -72,12 +72,12 @@ const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
 ];
 
 /// Returns the paths to the images of a resource type, from its properties.
-pub(super) fn image_paths(kind: &str) -> Vec<Vec<Step<'static>>> {
-    let paths = IMAGE_PROPERTIES.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, paths)| *paths);
-    paths.iter().map(|path| steps(path)).collect()
+pub(super) fn image_paths(kind: &str) -> &'static [&'static str] {
+    IMAGE_PROPERTIES.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, paths)| *paths)
 }
 
-fn steps(path: &'static str) -> Vec<Step<'static>> {
+/// Returns the steps of a path.
+pub(super) fn steps(path: &'static str) -> Vec<Step<'static>> {
     let mut steps = Vec::new();
     for part in path.split('.') {
         match part.strip_suffix("[]") {
@@ -89,10 +89,29 @@ fn steps(path: &'static str) -> Vec<Step<'static>> {
     steps
 }
 
-/// Returns all resources below `Resources`, including those in loops
+/// Returns the image of a function that AWS SAM builds from a Dockerfile. It is not in a registry
+/// (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-using-build.html>).
+pub(super) fn built_image(tree: &Tree, resource: Id) -> Option<Id> {
+    let metadata = tree.get(resource, "Metadata")?;
+    tree.get(metadata, "DockerContext").or_else(|| tree.get(metadata, "Dockerfile"))?;
+    let properties = tree.get(resource, "Properties")?;
+    let code = || tree.get(properties, "Code").and_then(|code| tree.get(code, "ImageUri"));
+    tree.get(properties, "ImageUri").or_else(code)
+}
+
+/// Resources and loops of a template.
+#[derive(Default)]
+pub(super) struct Resources<'a> {
+    /// Each resource once, including those in loops.
+    pub(super) all: Vec<Id>,
+    /// Collections of the loops by identifier.
+    pub(super) loops: HashMap<&'a str, Id>,
+}
+
+/// Returns all resources below `Resources`, and the loops around them
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html>).
-pub(super) fn resources(tree: &Tree, below: Id) -> Vec<Id> {
-    let mut found = Vec::new();
+pub(super) fn resources(tree: &Tree, below: Id) -> Resources<'_> {
+    let mut found = Resources::default();
     let mut pending = vec![below];
     // With aliases, many entries can be the same node, and a loop can contain itself.
     let mut seen = HashSet::new();
@@ -102,9 +121,11 @@ pub(super) fn resources(tree: &Tree, below: Id) -> Vec<Id> {
         }
         for (name, value) in tree.entries(level) {
             if name.starts_with("Fn::ForEach::") {
-                pending.extend(tree.items(value).and_then(|items| items.get(2)));
+                let Some([identifier, collection, body, ..]) = tree.items(value) else { continue };
+                found.loops.extend(tree.text(*identifier).map(|identifier| (identifier, *collection)));
+                pending.push(*body);
             } else if seen.insert(tree.resolve(value)) {
-                found.push(value);
+                found.all.push(value);
             }
         }
     }

@@ -52,7 +52,7 @@ Resources:
     Properties:
       ContainerDefinitions:
         - Image: 'nginx'
-          Command: [run, docker.io/library/other:1]
+          Command: [run, python:1]
         - {Name: b, Image: \"ghcr.io/acme/b:1\"}
   F: {Type: AWS::Lambda::Function, Properties: {Code: {ImageUri: acme/f:1}}}
   Build:
@@ -83,6 +83,12 @@ fn follows_literal_values() {
     check(&(image("!FindInMap [Images, !Ref AWS::Region, App]") + map), &[(9, "a:1"), (11, "a:2")]);
     check(&(image("!FindInMap [Images, eu, Db]") + map), &[(9, "d:1")]);
     check(&(image("{'Fn::FindInMap': [Images, x, y, {DefaultValue: z:1}]}") + map), &[(4, "z:1")]);
+    check(&(image("!FindInMap [Images, us, !Ref Name]") + map), &[(11, "a:2")]);
+    let all = [(9, "a:1"), (9, "d:1"), (11, "a:2")];
+    check(&(image("!FindInMap [Images, !Ref AWS::Region, !Ref Name]") + map), &all);
+    let merged = "\nMappings: {M: {eu: {<<: &base {App: a:1}, Db: d:1}, us: {<<: [*base], App: a:2}}}\n";
+    let both = [(7, "a:1"), (7, "a:2")];
+    check(&(image("!FindInMap [M, !Ref AWS::Region, App]") + merged), &both);
 }
 
 #[test]
@@ -96,6 +102,7 @@ Parameters:
     let expected = [(7, "python:3.9"), (7, "python:3.9"), (7, "python:3.8")];
     check(&(image("!Ref Image") + parameters), &expected);
     check(&(image("{Ref: Image}") + parameters), &expected);
+    check(&(image("!Sub '${Image}'") + parameters), &expected);
     check(&(image("!Ref Stored") + parameters), &[]);
     assert_eq!(read(&(image("!Ref Repository") + parameters)), (vec![], vec![]));
 }
@@ -105,6 +112,7 @@ fn notes_values_that_are_not_literal() {
     for (value, expected) in [
         ("!Sub '${AWS::AccountId}.dkr.ecr.eu-west-1.amazonaws.com/a:1'", "computed by Sub"),
         ("!Sub ['${A}:1', {A: python}]", "computed by Sub"),
+        ("!Sub '${A}:1'", "computed by Sub"),
         ("!Join [':', [python, '3']]", "computed by Join"),
         ("{'Fn::Join': [':', [python, '3']]}", "computed by Join"),
         ("!Select [!Ref I, [a, b]]", "computed by Select"),
@@ -170,6 +178,41 @@ Resources:
           - {<<: *base, Cpu: 2}
 ";
     check(text, &[(7, "python:3"), (13, "a:1"), (14, "b:1"), (15, "c:1")]);
+}
+
+#[test]
+fn follows_the_identifiers_of_loops() {
+    let text = "\
+Resources:
+  Fn::ForEach::Images:
+    - Image
+    - [python:3, !If [New, a:2, a:1]]
+    - 'Image&{Image}': {Type: Custom::ContainerImage, Properties: {ImageReference: !Ref Image}}
+  Fn::ForEach::Again:
+    - Other
+    - - b:1
+    - 'Other&{Other}':
+        Type: Custom::ContainerImage
+        Properties: {ImageReference: !Sub '${Other}'}
+";
+    check(text, &[(4, "python:3"), (4, "a:2"), (4, "a:1"), (8, "b:1")]);
+    let (found, notes) = read(&text.replace("- - b:1", "- !Ref Images"));
+    assert_eq!((found.len(), notes.len(), notes[0].0), (3, 1, 11));
+    assert!(notes[0].1.ends_with("computed by Fn::ForEach"), "{notes:?}");
+}
+
+#[test]
+fn ignores_images_that_sam_builds() {
+    let text = "\
+Resources:
+  A: {Type: AWS::Serverless::Function, Properties: {ImageUri: a:1}, Metadata: {DockerContext: .}}
+  B:
+    Type: AWS::Lambda::Function
+    Properties: {Code: {ImageUri: !Sub docker.io/library/b:1}}
+    Metadata: {Dockerfile: Dockerfile, DockerBuildArgs: {BASE: public.ecr.aws/lambda/python:3.12}}
+  C: {Type: AWS::Serverless::Function, Properties: {ImageUri: c:1}, Metadata: {Owner: x}}
+";
+    check(text, &[(6, "public.ecr.aws/lambda/python:3.12"), (7, "c:1")]);
 }
 
 #[test]
