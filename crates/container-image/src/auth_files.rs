@@ -171,6 +171,14 @@ impl AuthFile {
     }
 }
 
+/// Checks a file that the user names.
+///
+/// # Errors
+/// Reason as a clause.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    read(&AuthFile { path: path.into(), kind: Kind::Explicit }).map(|_| ())
+}
+
 /// Reads a file. Returns `None` if a default file is missing or, as in Docker, not readable.
 fn read(file: &AuthFile) -> Result<Option<DockerConfig>, String> {
     let unreadable =

@@ -10,7 +10,7 @@ use image_copy::registry::{Client, Credentials, CredentialsProvider, Error};
 use image_copy_aws::{AwsClients, EcrRepository, Objects, RepositoryArn, RepositoryPolicy, ShellOptions};
 
 use crate::args::ConnectionArgs;
-use crate::auth_files::AuthFiles;
+use crate::auth_files::{self, AuthFiles};
 use crate::aws::Aws;
 use crate::{display, input_file};
 
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Reads the certificates. Sends nothing. `repositories` are those of this run.
+    /// Reads the certificates, and checks `--authfile`. Sends nothing. `repositories` are those of this run.
     ///
     /// # Errors
     /// Error line that names the option to change.
@@ -35,6 +35,9 @@ impl Connection {
         args: &ConnectionArgs,
         repositories: impl IntoIterator<Item = &'a oci::Repository>,
     ) -> Result<Self, String> {
+        if let Some(file) = &args.authfile {
+            auth_files::check(file).map_err(|reason| format!("--authfile: {reason}."))?;
+        }
         let file = args.ca_file.as_deref();
         let certificates = match file {
             Some(file) => input_file::read(file, MAX_CERTIFICATE_BYTES).map_err(|error| {

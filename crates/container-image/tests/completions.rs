@@ -29,6 +29,8 @@ fn bash_completions(words: &[&str]) -> Vec<String> {
 fn bash_completes_commands_and_their_options() {
     assert_eq!(bash_completions(&["container-image", "up"]), ["update"]);
     assert_eq!(bash_completions(&["container-image", "update", "--mat"]), ["--matching-tag"]);
+    assert_eq!(bash_completions(&["container-image", "pi"]), ["pin"]);
+    assert_eq!(bash_completions(&["container-image", "pin", "--git"]), ["--git-repo"]);
     assert_eq!(bash_completions(&["container-image", "update", "--all", "--check", "--dry"]), ["--dry-run"]);
     assert_eq!(bash_completions(&["container-image", "copy", "--incl"]), ["--include-referrers"]);
     assert_eq!(bash_completions(&["container-image", "list", "--no-f"]), ["--no-filename"]);

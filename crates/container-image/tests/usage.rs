@@ -10,7 +10,7 @@ async fn reports_invalid_usage_in_one_line() {
     for (arguments, expected) in [
         (
             "update",
-            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. For more information, try '--help'.\n",
+            "error: the following required arguments were not provided: <--all|--image-reference <REF>>. Tip: to pin all images to digests, use the command pin. For more information, try '--help'.\n",
         ),
         (
             "update --al",

@@ -149,8 +149,7 @@ pub(super) fn credentials_unavailable(failure: &Failure, options: &ConnectionArg
     } else if reason.starts_with(UnavailableCredentials::NOT_LOADED) {
         aws_credentials_not_loaded(reason, options)
     } else if reason.contains(auth_files::NO_SUCH_FILE) {
-        let setting = if options.authfile.is_some() { "--authfile" } else { "REGISTRY_AUTH_FILE" };
-        format!("Correct the path in {setting}.")
+        "Correct the path in REGISTRY_AUTH_FILE.".into()
     } else {
         "Correct these credentials, or pass another file in --authfile.".into()
     }

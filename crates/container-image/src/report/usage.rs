@@ -58,8 +58,16 @@ fn start_of(argument: &str) -> String {
 
 /// Returns a tip that the parser cannot have: `argument` belongs to an option or to another command.
 fn own_tip(error: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
     let command = env::args().nth(1).unwrap_or_default();
+    let argument = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(argument) => argument,
+        ContextValue::Strings(missing)
+            if command == "update" && missing.iter().any(|one| one.contains("--all")) =>
+        {
+            return Some("to pin all images to digests, use the command pin".into());
+        }
+        _ => return None,
+    };
     match (command.as_str(), argument.as_str()) {
         ("refresh", list) if list_file::has_list_ending(list) => {
             Some(format!("pass --list {}", start_of(list)))

@@ -92,7 +92,10 @@ async fn images_without_owners_and_other_items_are_left_out() {
     table.put(REGION, STATE_TABLE, &json!({"Image": "other", "Note": "not a tag"}));
     let (code, found) = account.verify_json().await;
     assert_eq!((code, states(&found).len()), (Some(0), 3), "{found:#}");
-    assert_eq!(found["notes"], json!(["the state table contains 1 item without the state of a tag."]));
+    assert_eq!(
+        found["notes"],
+        json!([{"message": "the state table contains 1 item without the state of a tag."}])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +122,10 @@ async fn reads_stacks_with_their_nested_stacks() {
     assert_eq!(states(&found), ["ok base/python:1", "ok base/python:2"]);
     assert_eq!(found["images"][0]["owners"], json!(["resource One of stack images"]));
     assert_eq!(found["images"][1]["owners"], json!(["resource Two of stack nested"]));
-    assert_eq!(found["notes"], json!(["resource Failed of stack images has no image (IMPORT_COMPLETE)."]));
+    assert_eq!(
+        found["notes"],
+        json!([{"message": "resource Failed of stack images has no image (IMPORT_COMPLETE)."}])
+    );
 }
 
 /// The state table has the digest and the source of a resource.
@@ -149,7 +155,7 @@ async fn compares_a_stack_with_the_state_table() {
     // Without the table, the image that the tag names counts as the copy.
     let without = run("").await;
     assert_eq!(states(&without), ["moved base/python:1"]);
-    let note = without["notes"][0].as_str().unwrap();
+    let note = without["notes"][0]["message"].as_str().unwrap();
     assert!(note.starts_with(
         "not checked: recorded copies: the state table is not known: stack cfn-container-image-provider in "
     ), "{note}");
@@ -177,13 +183,13 @@ async fn sources_without_a_record_come_from_the_template() {
     assert_eq!(states(&found), ["ok base/python:2", "ok base/python:amd64"]);
     assert_eq!(found["images"][1]["sources"], json!(["docker.io/library/python:1"]));
     let note = "not checked: the source of resource Imported in stack images: it imports the value Python.";
-    assert_eq!(found["notes"], json!([note]));
+    assert_eq!(found["notes"], json!([{"message": note}]));
     account.sandbox.publish("docker.io/library/python:1", 8);
     assert_eq!(states(&run().await)[1], "moved base/python:amd64");
     stacks.deny("cloudformation:GetTemplate", "*");
     let found = run().await;
     assert_eq!(states(&found)[1], "ok base/python:amd64");
-    let note = found["notes"][0].as_str().unwrap();
+    let note = found["notes"][0]["message"].as_str().unwrap();
     let start = "not checked: the sources in stack images: cloudformation:GetTemplate returned AccessDenied ";
     assert!(note.starts_with(start), "{note}");
 }

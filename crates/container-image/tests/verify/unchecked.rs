@@ -46,7 +46,7 @@ async fn an_image_that_cannot_be_read_is_unknown() {
     assert_eq!((code, states(&document)), (Some(1), expected.map(str::to_owned).to_vec()));
     let notes = document["notes"].as_array().unwrap();
     let start = format!("not checked: images in {HOST}/base/python: ecr:BatchGetImage returned AccessDenied");
-    assert!(notes.len() == 1 && notes[0].as_str().unwrap().starts_with(&start), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0]["message"].as_str().unwrap().starts_with(&start), "{notes:?}");
     let output = account.verify_all("--quiet").await;
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
     assert!(output.stderr.starts_with(&format!("error: {start}")), "{output:?}");
@@ -81,5 +81,5 @@ async fn a_source_that_cannot_be_read_is_a_note() {
     assert_eq!((code, states(&document)[0].as_str()), (Some(0), "ok base/private:1"));
     let notes = document["notes"].as_array().unwrap();
     let start = "not checked: the source ghcr.io/acme/gone:1 and 1 other: ";
-    assert!(notes.len() == 1 && notes[0].as_str().unwrap().starts_with(start), "{notes:?}");
+    assert!(notes.len() == 1 && notes[0]["message"].as_str().unwrap().starts_with(start), "{notes:?}");
 }

@@ -8,6 +8,7 @@ use crate::report::inspect::severity_name;
 
 pub(super) fn document(results: &[ImageResult], notes: &[String], totals: &Totals, code: u8) -> Value {
     let images: Vec<Value> = results.iter().map(image).collect();
+    let notes: Vec<Value> = notes.iter().map(|note| json!({"message": note})).collect();
     json!({
         "images": images,
         "notes": notes,
