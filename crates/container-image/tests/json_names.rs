@@ -62,3 +62,24 @@ async fn sync_plan_verify_and_inspect_use_the_same_names() {
     );
     assert_eq!(inspected["reference"], synced["images"][0]["destination"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_and_failures_have_a_message() {
+    let sandbox = Sandbox::start().await;
+    sandbox.publish("ghcr.io/acme/app:1", 1);
+    sandbox.registry("registry.acme.example");
+    sandbox.write("notes.md", "registry.acme.example/app:1 ghcr.io/acme/app:gone\n");
+    let pinned = document(&sandbox.run("pin --check --json").await);
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/m";
+    let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/m/acme/app";
+    sandbox.emulator.ecr().create_repository(arn, Mutability::Mutable);
+    let sync = format!("sync ghcr.io/acme/app:1 --to {host} --report report.json");
+    assert_eq!(sandbox.run(&sync).await.code, Some(0));
+    // The source is not readable any more.
+    sandbox.registry("ghcr.io").make_private("acme/app", &[]);
+    let verified = document(&sandbox.run("verify report.json --json").await);
+    for array in [&pinned["failures"], &pinned["notes"], &verified["notes"]] {
+        let entries = array.as_array().unwrap();
+        assert!(!entries.is_empty() && entries.iter().all(|entry| entry["message"].is_string()), "{array:#}");
+    }
+}
