@@ -3,6 +3,23 @@
 
 use std::ops::Range;
 
+use super::{ImageMatch, Spelling, text};
+
+/// Finds the references in the value of a scalar, except those whose spelling in the file is different.
+/// `is_image` receives each reference and its range in the value.
+pub(super) fn find(
+    file: &str,
+    scalar: Range<usize>,
+    value: &str,
+    is_image: impl Fn(&ImageMatch, &Range<usize>) -> bool,
+) -> Vec<ImageMatch> {
+    let found = text::find(value.as_bytes()).into_iter().filter_map(|one| Some((one.whole()?, one)));
+    let (parts, found): (Vec<_>, Vec<_>) = found.filter(|(part, one)| is_image(one, part)).unzip();
+    let places = if parts.is_empty() { Vec::new() } else { locate(file, scalar, value, &parts) };
+    let located = found.into_iter().zip(places);
+    located.filter_map(|(one, place)| Some(ImageMatch { spelling: Spelling::Whole(place?), ..one })).collect()
+}
+
 /// Returns the range of each part in the file. `scalar` is the range of the scalar with its quotes. `parts`
 /// are ranges of its value in ascending order. They contain no white space.
 ///

@@ -9,7 +9,7 @@ use super::format::{Format, Role};
 use super::pattern::{ITEM, Pattern};
 use super::{comments, split, value};
 use crate::scan::keys::is_image_key;
-use crate::scan::{Evidence, ImageMatch, Spelling, scalar, text};
+use crate::scan::{Evidence, ImageMatch, Spelling, scalar};
 
 /// Options of build commands, whose value names the image that is built.
 const OUTPUT_OPTIONS: [&str; 4] = ["-t", "--tag", "--destination", "--cache-repo"];
@@ -192,15 +192,7 @@ impl<'a> ImageFinder<'a> {
     /// Searches a string as text.
     fn search(&self, node: Id, images: &mut Vec<ImageMatch>) {
         let Some(value) = self.tree.text(node) else { return };
-        let found = text::find(value.as_bytes());
-        if found.is_empty() {
-            return;
-        }
-        let parts: Vec<Range<usize>> = found.iter().filter_map(ImageMatch::whole).collect();
-        let places = scalar::locate(self.text, self.tree.range(node), value, &parts);
-        for (one, place) in found.into_iter().zip(places) {
-            images.extend(place.map(|place| ImageMatch { spelling: Spelling::Whole(place), ..one }));
-        }
+        images.extend(scalar::find(self.text, self.tree.range(node), value, |_, _| true));
     }
 }
 

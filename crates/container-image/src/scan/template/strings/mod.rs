@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use image_copy::yaml::{Id, Tree};
 
-use crate::scan::{Evidence, ImageMatch, Spelling, scalar, text};
+use crate::scan::{Evidence, ImageMatch, scalar};
 
 /// Finds references with a registry host in the strings of a template.
 pub(super) struct StringFinder<'a> {
@@ -86,26 +86,16 @@ impl<'a> StringFinder<'a> {
         }
     }
 
-    /// Searches one string.
+    /// Searches one string. A name without a host needs a command that takes an image.
     fn string(&mut self, node: Id, value: &str, sides: JoinedSides) {
         if self.skipped.contains(&node) {
             return;
         }
-        let mut found = text::find(value.as_bytes());
-        found.retain(|one| {
-            Evidence::of_host(&one.image).is_some()
-                && one.whole().is_some_and(|range| is_complete(value, &range, sides))
-        });
-        if found.is_empty() {
-            return;
-        }
-        let parts: Vec<Range<usize>> = found.iter().filter_map(ImageMatch::whole).collect();
-        let places = scalar::locate(self.text, self.tree.range(node), value, &parts);
-        let located = found
-            .into_iter()
-            .zip(places)
-            .filter_map(|(one, place)| Some(ImageMatch { spelling: Spelling::Whole(place?), ..one }));
-        self.images.extend(located);
+        let is_image = |found: &ImageMatch, range: &Range<usize>| {
+            let is_known = found.evidence == Evidence::Field || Evidence::of_host(&found.image).is_some();
+            is_known && is_complete(value, range, sides)
+        };
+        self.images.extend(scalar::find(self.text, self.tree.range(node), value, is_image));
     }
 }
 

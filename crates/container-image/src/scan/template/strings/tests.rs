@@ -1,5 +1,5 @@
 use super::*;
-use crate::scan::{Scan, template};
+use crate::scan::{Scan, template, text};
 
 fn scan(text: &str) -> Scan {
     template::scan(text, &Tree::parse(text).unwrap()).expect("a template")
