@@ -17,7 +17,7 @@ pub(super) enum Step<'a> {
 
 /// Resource types and their image properties. `[]` means each item of a list, `*` each key of a mapping
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html>).
-const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
+const IMAGE_PROPERTIES: [(&str, &[&str]); 28] = [
     ("Custom::ContainerImage", &["ImageReference"]),
     ("AWS::AppRunner::Service", &["SourceConfiguration.ImageRepository.ImageIdentifier"]),
     (
@@ -34,7 +34,12 @@ const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
         ],
     ),
     ("AWS::BedrockAgentCore::Runtime", &["AgentRuntimeArtifact.ContainerConfiguration.ContainerUri"]),
+    (
+        "AWS::CleanRoomsML::ConfiguredModelAlgorithm",
+        &["TrainingContainerConfig.ImageUri", "InferenceContainerConfig.ImageUri"],
+    ),
     ("AWS::CodeBuild::Project", &["Environment.Image"]),
+    ("AWS::ECS::DaemonTaskDefinition", &["ContainerDefinitions[].Image"]),
     ("AWS::ECS::ExpressGatewayService", &["PrimaryContainer.Image"]),
     ("AWS::ECS::TaskDefinition", &["ContainerDefinitions[].Image"]),
     (
@@ -46,6 +51,7 @@ const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
         &["GameServerContainerDefinition.ImageUri", "SupportContainerDefinitions[].ImageUri"],
     ),
     ("AWS::ImageBuilder::ContainerRecipe", &["ParentImage"]),
+    ("AWS::IoTAnalytics::Dataset", &["Actions[].ContainerAction.Image"]),
     ("AWS::Lambda::Function", &["Code.ImageUri"]),
     ("AWS::Lightsail::Container", &["ContainerServiceDeployment.Containers[].Image"]),
     ("AWS::Serverless::Function", &["ImageUri"]),
@@ -60,13 +66,16 @@ const IMAGE_PROPERTIES: [(&str, &[&str]); 23] = [
         &[
             "InferenceSpecification.Containers[].Image",
             "AdditionalInferenceSpecifications[].Containers[].Image",
+            "AdditionalInferenceSpecificationsToAdd[].Containers[].Image",
         ],
     ),
+    ("AWS::SageMaker::ModelCard", &["Content.ModelPackageDetails.InferenceSpecification.Containers[].Image"]),
     ("AWS::SageMaker::ModelQualityJobDefinition", &["ModelQualityAppSpecification.ImageUri"]),
     (
         "AWS::SageMaker::MonitoringSchedule",
         &["MonitoringScheduleConfig.MonitoringJobDefinition.MonitoringAppSpecification.ImageUri"],
     ),
+    ("AWS::SageMaker::ProcessingJob", &["AppSpecification.ImageUri"]),
     // Generic type of custom resources.
     ("AWS::CloudFormation::CustomResource", &["ImageReference"]),
 ];
@@ -130,4 +139,33 @@ pub(super) fn resources(tree: &Tree, below: Id) -> Resources<'_> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::template;
+
+    /// Builds the properties for a path to an image.
+    fn properties(path: &'static str) -> String {
+        let wrap = |inner: String, step: &Step<'_>| match step {
+            Step::Key(key) => format!("{{{key}: {inner}}}"),
+            Step::Each => format!("[{{Other: 1}}, {inner}]"),
+            Step::Any => format!("{{Some: {inner}}}"),
+        };
+        steps(path).iter().rev().fold("python:3".into(), wrap)
+    }
+
+    #[test]
+    fn short_names_are_found_in_all_properties() {
+        for (kind, paths) in IMAGE_PROPERTIES {
+            for path in paths {
+                let properties = properties(path);
+                let text = format!("Resources: {{A: {{Type: '{kind}', Properties: {properties}}}}}");
+                let tree = Tree::parse(&text).unwrap();
+                let scan = template::scan(&text, &tree).unwrap();
+                assert_eq!((scan.images.len(), scan.errors.len()), (1, 0), "{text}");
+            }
+        }
+    }
 }
