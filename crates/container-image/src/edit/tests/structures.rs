@@ -132,6 +132,29 @@ proptest! {
     }
 }
 
+/// `tests/templates/test_images.py` reads the same files with another parser.
+#[test]
+fn changes_are_those_of_the_fixtures() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/structures");
+    for (name, count) in [("values.yaml", 9), ("kustomization.yaml", 4), ("values.json", 4)] {
+        let path = folder.join(name);
+        let before = fs::read(&path).unwrap();
+        assert_eq!(check(&path, &before), count, "{name}");
+        let images = scan::scan(&path, &before).images;
+        let mut tagged: Vec<Change> =
+            images.iter().flat_map(|one| one.changes(&one.image.with_tag("1.30"))).collect();
+        tagged.sort_by_key(|change| change.range.start);
+        for (kind, after) in [("pinned", pinned(&path, &before).0), ("tagged", apply(&before, &tagged))] {
+            let golden = folder.join(format!("{kind}-{name}"));
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                fs::write(&golden, &after).unwrap();
+            }
+            let golden = fs::read_to_string(&golden).unwrap();
+            assert_eq!(String::from_utf8(after).unwrap(), golden, "{kind} {name}");
+        }
+    }
+}
+
 #[track_caller]
 fn changed(text: &str, target: &str) -> String {
     let found = scan::scan(Path::new("a.yaml"), text.as_bytes()).images;
