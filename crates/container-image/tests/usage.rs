@@ -33,6 +33,10 @@ async fn reports_invalid_usage_in_one_line() {
             "error: the argument '[DESTINATION]' cannot be used with '--to <DESTINATION>'. For more information, try '--help'.\n",
         ),
         (
+            "copy images.txt b.example/mirror",
+            "error: invalid value 'images.txt' for '<SOURCE>': expected an image; the command sync copies lists. For more information, try '--help'.\n",
+        ),
+        (
             "pin --all",
             "error: unexpected argument '--all' found. Tip: remove --all, because pin does this without an option. For more information, try '--help'.\n",
         ),
@@ -56,6 +60,14 @@ async fn reports_invalid_usage_in_one_line() {
             "{arguments}"
         );
     }
+    let output = sandbox.run("pin a.example/app:1").await;
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (
+            Some(1),
+            "error: a.example/app:1 does not exist, or is neither a file nor a folder. Pass the file that contains this image.\n"
+        )
+    );
     let output = sandbox.run("list nowhere").await;
     assert_eq!(
         (output.code, output.stderr.as_str()),

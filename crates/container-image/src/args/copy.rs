@@ -7,6 +7,7 @@ use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
 use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
 use super::{ConnectionArgs, CreationArgs, CustomizeArgs, credentials_help, heading};
+use crate::list_file;
 
 const EXAMPLES: &str = concat!(
     "\
@@ -49,7 +50,7 @@ Exit codes: 0 success, 1 failure, 2 invalid usage, 130 interrupted,
 #[command(after_long_help = EXAMPLES)]
 #[command(override_usage = "container-image copy [OPTIONS] <SOURCE> <DESTINATION>")]
 pub(crate) struct CopyArgs {
-    #[arg(help = "Image to copy: [registry/]repository[:tag][@digest]")]
+    #[arg(help = "Image to copy: [registry/]repository[:tag][@digest]", value_parser = source)]
     pub(crate) source: Reference,
 
     #[arg(
@@ -98,6 +99,14 @@ impl CopyArgs {
     pub(crate) fn destination(&self) -> &DestinationArg {
         self.destination.as_ref().or(self.to.as_ref()).expect("the parser requires a destination")
     }
+}
+
+/// Parses the source. A list is a frequent mistake.
+fn source(text: &str) -> Result<Reference, String> {
+    if list_file::has_list_ending(text) {
+        return Err("expected an image; the command sync copies lists".into());
+    }
+    text.parse().map_err(|error: ParseError| error.to_string())
 }
 
 /// Options about the reads from a source, of `copy` and `sync`.

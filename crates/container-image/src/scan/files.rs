@@ -14,6 +14,7 @@ use image_copy::text::SanitizedText;
 
 use crate::display;
 use crate::folder::Folder;
+use crate::scan::RawReference;
 
 /// Maximum file size in bytes. References are written by hand, and larger files are dumps.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -74,8 +75,12 @@ pub(crate) fn list(
                 ));
             }
             _ => {
+                let advice = match is_image(path) {
+                    true => "Pass the file that contains this image",
+                    false => "Check the path",
+                };
                 return Err(format!(
-                    "{} does not exist, or is neither a file nor a folder. Check the path.",
+                    "{} does not exist, or is neither a file nor a folder. {advice}.",
                     display::path(path)
                 ));
             }
@@ -104,6 +109,12 @@ pub(crate) fn list(
         }
     }
     Ok(files)
+}
+
+/// Returns true if a missing path is an image, and not a path with a typo.
+fn is_image(path: &Path) -> bool {
+    let image = path.to_str().and_then(|path| path.parse::<RawReference>().ok());
+    image.is_some_and(|image| image.tag.is_some() || image.digest.is_some())
 }
 
 /// Reads files. The files of one folder follow each other, so that the folder is opened once.
