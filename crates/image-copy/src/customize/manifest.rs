@@ -5,33 +5,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::Customization;
+use super::base::Base;
 use super::error::CustomizationError;
 use super::evaluation::{Evaluated, evaluate};
 use super::object::Object;
 use crate::oci::{Digest, Manifest, media_type};
 
-/// Name and digest of the base
-/// (<https://github.com/opencontainers/image-spec/blob/main/annotations.md#pre-defined-annotation-keys>).
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-
-/// The image that is changed.
-#[derive(Debug, Clone)]
-pub(crate) struct Base {
-    /// Complete reference, without a digest if it has a tag.
-    pub(crate) name: String,
-    /// Digest that the reference names.
-    pub(crate) digest: Digest,
-}
-
-impl Base {
-    fn fields(&self) -> [(String, String); 2] {
-        [(BASE_NAME.into(), self.name.clone()), (BASE_DIGEST.into(), self.digest.to_string())]
-    }
-}
 
 /// A blob that exists only in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //! The content of base layers is not known. Lines that depend on it are rejected.
 
 mod arguments;
+mod base;
 mod command;
 mod config;
 mod error;
@@ -30,9 +31,11 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use base::Base;
+pub use base::recorded_base;
 pub use error::CustomizationError;
 use instruction::Line;
-pub(crate) use manifest::{Base, GeneratedBlob, customize_image, customize_index};
+pub(crate) use manifest::{GeneratedBlob, customize_image, customize_index};
 pub(crate) use time::creation_time;
 pub use words::quote;
 
@@ -48,6 +51,7 @@ const VERSION: &str = "1";
 /// Dockerfile lines that change an image.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Customization {
+    text: Arc<str>,
     lines: Arc<[Line]>,
     digest: Digest,
 }
@@ -64,7 +68,23 @@ impl Customization {
         }
         let lines = parse::parse(text)?;
         let digest = Digest::of(format!("{VERSION}\n{text}").as_bytes());
-        Ok(Self { lines: lines.into(), digest })
+        Ok(Self { text: text.into(), lines: lines.into(), digest })
+    }
+
+    /// Parses texts, each with one or more lines. No text means no change, so that a condition of a template can
+    /// remove the lines.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`]. The number of a line counts the lines of all texts.
+    pub fn parse_texts(texts: &[&str]) -> Result<Option<Self>, CustomizationError> {
+        let text = texts.join("\n");
+        if text.trim().is_empty() { Ok(None) } else { Self::parse(&text).map(Some) }
+    }
+
+    /// Returns the lines as they were written, without white space at the end.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Returns a digest that is equal for equal lines. It is a part of the record of a copy.

@@ -9,7 +9,8 @@ use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
 
-use super::manifest::{Base, CustomizedImage, customize_image};
+use super::base::Base;
+use super::manifest::{CustomizedImage, customize_image};
 use super::{Customization, CustomizationError};
 use crate::oci::{Digest, Manifest, media_type};
 
@@ -48,7 +49,7 @@ fn base_manifest(config: &str, media_type: &str) -> Manifest {
 }
 
 fn base() -> Base {
-    Base { name: "docker.io/library/app:1".into(), digest: Digest::of(b"index") }
+    Base::new(&"docker.io/library/app:1".parse().unwrap(), Digest::of(b"index"))
 }
 
 fn customize_config(lines: &str, config: &str) -> Result<CustomizedImage, CustomizationError> {

@@ -15,7 +15,7 @@ use crate::copy::source::ManifestRef;
 use crate::customize::{
     Base, Customization, CustomizationError, GeneratedBlob, creation_time, customize_image, customize_index,
 };
-use crate::oci::{Descriptor, Digest, Manifest, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Manifest, Platform};
 
 /// Configs that are read at the same time. They are small, and an index has some ten.
 const CONCURRENT_CONFIGS: usize = 8;
@@ -65,7 +65,7 @@ pub(super) async fn customize_images(
     let attestations_left_out = left_out.len();
     let platforms: HashMap<Digest, Platform> =
         entries.into_iter().filter_map(|child| Some((child.digest, child.platform?))).collect();
-    let base = Base { name: base_name(&reader.request.source), digest: source_digest.clone() };
+    let base = Base::new(&reader.request.source, source_digest.clone());
     let failure = |manifest: &Manifest, cause: CustomizationError| -> Error {
         let platform = platforms.get(&manifest.digest).cloned();
         let subject = reader.request.source.to_string();
@@ -111,14 +111,6 @@ pub(super) async fn customize_images(
             let subject = reader.request.source.to_string();
             Err(Box::new(Failure::NotCustomizable { subject, platform: None, cause }))
         }
-    }
-}
-
-/// Returns the reference of the base, without a digest if it has a tag.
-fn base_name(source: &Reference) -> String {
-    match &source.tag {
-        Some(tag) => source.repository.with_tag(tag.clone()).to_string(),
-        None => source.to_string(),
     }
 }
 
