@@ -1,7 +1,7 @@
 //! From a list to direct events.
 
 use bytes::Bytes;
-use image_copy::list::{ListError, MAX_ENTRIES, MAX_LIST_BYTES};
+use image_copy::list::{ListError, MAX_ENTRIES, MAX_LIST_BYTES, MAX_TOTAL_CUSTOMIZE_BYTES};
 use image_copy_aws::ListedImage;
 use serde_json::{Value, json};
 
@@ -46,6 +46,15 @@ pub(super) async fn run(
         let count = images.len();
         let problem =
             format!("the list selects {count} images, more than {MAX_ENTRIES}. Add newest to its rules.");
+        return Err(invalid_list(vec![error(name, 1, problem)]));
+    }
+    let lines = images.iter().filter_map(|image| image.entry.customization.as_ref());
+    if lines.map(|lines| lines.text().len()).sum::<usize>() > MAX_TOTAL_CUSTOMIZE_BYTES {
+        let limit = MAX_TOTAL_CUSTOMIZE_BYTES >> 20;
+        let problem = format!(
+            "the lines in customize have more than {limit} MiB for all selected images. Add newest to the rules, or \
+             shorten the lines."
+        );
         return Err(invalid_list(vec![error(name, 1, problem)]));
     }
     interleave(&mut images);

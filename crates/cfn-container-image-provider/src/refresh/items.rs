@@ -31,6 +31,9 @@ pub(super) fn copy_event(image: &ListedImage, owner: &Owner) -> Value {
     if let Some(platforms) = entry.platforms.as_ref().and_then(platform) {
         event["Platform"] = platforms;
     }
+    if let Some(lines) = &entry.customization {
+        event["Customize"] = json!(lines.text());
+    }
     if let Some(credentials) = credentials {
         event["CredentialArn"] = json!(credentials.to_string());
     }
@@ -102,6 +105,7 @@ images:
   - source: ghcr.io/acme/app
     tags: ['2.1']
     platform: [linux/amd64, linux/arm64]
+    customize: [RUN mkdir -p /data, VOLUME /data]
     credentials: arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:ghcr-AbCdEf
     min_age: 48h
     shared: true
@@ -118,6 +122,7 @@ images:
                     "Owner": "refresh/images", "Tag": "1.27"}),
                 json!({"ImageReference": "ghcr.io/acme/app:2.1", "RepositoryArn": arn("acme/app"),
                     "Owner": "refresh/images", "Tag": "2.1", "Platform": ["linux/amd64", "linux/arm64"],
+                    "Customize": "RUN mkdir -p /data\nVOLUME /data",
                     "CredentialArn": "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:ghcr-AbCdEf",
                     "MinAge": "48h", "Shared": true}),
                 json!({"ImageReference": format!("quay.io/a/b@sha256:{}", "a".repeat(64)),

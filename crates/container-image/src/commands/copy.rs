@@ -86,7 +86,8 @@ async fn transfer(
     match result {
         Ok(Ok(outcome)) => {
             report::warn_about_referrers(&outcome);
-            if let Some(note) = report::left_out_note(plan).filter(|_| verbosity != Verbosity::Quiet) {
+            let left_out = plan.customized.as_ref().map_or(0, |content| content.attestations_left_out);
+            if let Some(note) = report::left_out_note(left_out).filter(|_| verbosity != Verbosity::Quiet) {
                 report::note(&note);
             }
             if verbosity == Verbosity::Quiet {

@@ -11,6 +11,7 @@ use image_copy::copy::{Failure, Problem};
 use image_copy::oci::{Platform, Registry};
 use image_copy::text::escaped_json;
 
+use super::customization::left_out_note;
 use super::hint::{Names, hint};
 use super::terminal_line::for_stdout;
 use super::{
@@ -84,6 +85,9 @@ impl<'a> SyncReport<'a> {
         {
             print_message(&format!("warning: {}: {warning}", result.image.request.source));
         }
+        if let Some(note) = self.left_out_note(&result) {
+            super::note(&note);
+        }
         match &result.change {
             _ if self.is_json || self.is_repeated(&result) => {}
             Err(failure) if self.verbosity == Verbosity::Quiet => {
@@ -93,6 +97,14 @@ impl<'a> SyncReport<'a> {
             _ => self.print_line(&result),
         }
         self.results[at] = Some(result);
+    }
+
+    /// Returns a note about the attestations that a new copy does not have.
+    fn left_out_note(&self, result: &ImageResult<'_>) -> Option<String> {
+        let change = result.change.as_ref().ok()?;
+        let is_new = self.mode == Mode::Copy && change.kind != ChangeKind::Unchanged;
+        let note = left_out_note(change.attestations_left_out).filter(|_| is_new)?;
+        (self.verbosity != Verbosity::Quiet).then(|| format!("{}: {note}", result.image.request.source))
     }
 
     /// Returns true if the failure of the registry was printed for another image. Then only counts the image.
@@ -220,6 +232,9 @@ fn line(result: &ImageResult<'_>, mode: Mode, options: &ConnectionArgs) -> Strin
     if change.kind == ChangeKind::Repaired {
         parts.push("was incomplete".into());
     }
+    if request.customization.is_some() {
+        parts.push("customized".into());
+    }
     parts.extend(platforms(&change.platforms));
     parts.extend(change.size.map(byte_size));
     if mode == Mode::Copy {
@@ -269,6 +284,9 @@ pub(super) fn sync_hint(failure: &Failure, options: &ConnectionArgs, image: &Ima
             "Remove the image from the list, or make the repository's tags mutable.".into()
         }
         Problem::NoPlatform => "Change the platform, or choose a tag with this platform.".into(),
+        Problem::NotCustomizable => {
+            "Correct customize in the list, or select other platforms in the list.".into()
+        }
         _ => hint(failure, options, names),
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod copy_script;
+mod customize;
 mod mirror;
 mod output;
 mod rules;

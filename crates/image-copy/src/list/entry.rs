@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::tag_rules::TagRules;
 use super::version::newest_first;
 use crate::copy::PlatformSelection;
+use crate::customize::Customization;
 use crate::oci::{Prefix, Reference, Repository, Tag};
 
 /// One image of a list, or the images of one repository that tag rules select.
@@ -21,6 +22,8 @@ pub struct Entry {
     pub tag: Option<Tag>,
     /// Platforms to copy. `None` means the default of the front end.
     pub platforms: Option<PlatformSelection>,
+    /// Dockerfile lines that change each copied image.
+    pub customization: Option<Customization>,
     /// Name of the credentials for the source, such as an ARN. The front end resolves it.
     pub credentials: Option<String>,
     /// Rules that select tags of the source. `None` for one image.
@@ -54,6 +57,7 @@ impl Entry {
             source,
             target,
             platforms: None,
+            customization: None,
             credentials: None,
             rules: None,
             min_age: None,

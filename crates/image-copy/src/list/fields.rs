@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::output::{Output, quoted};
+use super::output::{MAX_CUSTOMIZE_BYTES, Output, quoted};
 use crate::copy::PlatformSelection;
+use crate::customize::{Customization, CustomizationError};
 use crate::yaml::{Id, Tree};
 
 /// Maximum number of keys of a mapping.
@@ -15,6 +16,13 @@ const MAX_TEXT_BYTES: usize = 2000;
 
 /// Maximum number of platforms. The largest official images have about 10.
 const MAX_PLATFORMS: usize = 32;
+
+/// The lines of an image.
+#[derive(Clone)]
+pub(super) enum ImageLines {
+    Lines(Customization),
+    NoLines,
+}
 
 /// A mapping, with its path for messages, such as `images[2]`.
 pub(super) struct Fields<'a> {
@@ -149,17 +157,54 @@ impl<'a> Fields<'a> {
     /// Returns a text, or the texts of a list, each with its line.
     pub(super) fn texts(&self, key: &str, output: &mut Output) -> Option<Vec<(&'a str, usize)>> {
         let id = self.get(key)?;
-        let own = [id];
-        let items = self.tree.items(id).unwrap_or(&own);
-        let text = |item: &Id| {
-            let text = self.tree.text(*item).filter(|text| text.len() <= MAX_TEXT_BYTES)?;
-            Some((text, self.tree.line(*item)))
-        };
-        let texts: Option<Vec<_>> = items.iter().map(text).collect();
+        let is_short =
+            |texts: &Vec<(&str, usize)>| texts.iter().all(|(text, _)| text.len() <= MAX_TEXT_BYTES);
+        let texts = self.texts_of(id).filter(is_short);
         if texts.is_none() {
             self.error_at(id, key, "is not a list of short texts. Write one value on each line", output);
         }
         texts
+    }
+
+    fn texts_of(&self, id: Id) -> Option<Vec<(&'a str, usize)>> {
+        let own = [id];
+        let items = self.tree.items(id).unwrap_or(&own);
+        items.iter().map(|item| Some((self.tree.text(*item)?, self.tree.line(*item)))).collect()
+    }
+
+    /// Returns Dockerfile lines. Each text of a list has one or more lines. An empty list is `NoLines`, which replaces
+    /// the lines of `defaults`.
+    pub(super) fn customization(&self, key: &str, output: &mut Output) -> Option<ImageLines> {
+        let id = self.get(key)?;
+        let Some(texts) = self.texts_of(id) else {
+            self.error_at(id, key, "is not a text or a list of texts. Write Dockerfile lines", output);
+            return None;
+        };
+        if texts.iter().map(|(text, _)| text.len() + 1).sum::<usize>() > MAX_CUSTOMIZE_BYTES {
+            let limit = MAX_CUSTOMIZE_BYTES >> 10;
+            self.error_at(id, key, &format!("has more than {limit} KiB. Shorten the lines"), output);
+            return None;
+        }
+        let lines: Vec<&str> = texts.iter().map(|(text, _)| *text).collect();
+        let parsed = Customization::parse_texts(&lines);
+        let parsed = parsed.map_err(|error| self.customization_error(key, &texts, &error, output)).ok()?;
+        Some(parsed.map_or(ImageLines::NoLines, ImageLines::Lines))
+    }
+
+    /// Reports an invalid line. In a list of single lines, this is the line of the item.
+    fn customization_error(
+        &self,
+        key: &str,
+        texts: &[(&str, usize)],
+        error: &CustomizationError,
+        output: &mut Output,
+    ) {
+        let are_single = texts.len() > 1 && texts.iter().all(|(text, _)| text.lines().count() == 1);
+        let item = error.line.and_then(|number| texts.get(number - 1)).filter(|_| are_single);
+        match item {
+            Some((_, line)) => self.error_in(*line, key, &error.problem, output),
+            None => self.error_in(self.line_of(key), key, &error.to_string(), output),
+        }
     }
 
     /// Returns the value of a switch.

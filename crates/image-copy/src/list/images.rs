@@ -9,6 +9,9 @@
 //!   - source: ghcr.io/acme/app
 //!     tags: ["2.1", "2.2"]
 //!     repository: team/app
+//!     customize: |
+//!       RUN mkdir -p /data
+//!       VOLUME /data
 //!   - source: python
 //!     tags: {semver: ^3.12, newest: 3}
 //!     prune: true
@@ -18,14 +21,14 @@ use std::time::Duration;
 
 use super::age::parse_age;
 use super::entry::{Entry, Target, has_tag_or_digest};
-use super::fields::Fields;
+use super::fields::{Fields, ImageLines};
 use super::output::Output;
 use super::rules::Tags;
 use crate::copy::PlatformSelection;
 use crate::oci::Reference;
 
 /// Keys of [`Settings`].
-const SETTINGS: [&str; 6] = ["tags", "platform", "credentials", "min_age", "prune", "shared"];
+const SETTINGS: [&str; 7] = ["tags", "platform", "customize", "credentials", "min_age", "prune", "shared"];
 
 pub(super) fn parse(list: &Fields<'_>, output: &mut Output) {
     list.check_keys(output, |key, _| match key {
@@ -86,6 +89,7 @@ fn parse_image(image: &Fields<'_>, defaults: &Settings, output: &mut Output) {
 struct Settings {
     tags: Option<Tags>,
     platforms: Option<PlatformSelection>,
+    customization: Option<ImageLines>,
     credentials: Option<String>,
     min_age: Option<Duration>,
     prune: Option<bool>,
@@ -98,6 +102,7 @@ impl Settings {
         Self {
             tags: Tags::parse(fields, output),
             platforms: fields.platforms("platform", output),
+            customization: fields.customization("customize", output),
             credentials: fields.text("credentials", output).map(Into::into),
             min_age: min_age.and_then(|text| {
                 fields.parse_by("min_age", fields.line_of("min_age"), text, output, parse_age)
@@ -112,6 +117,7 @@ impl Settings {
         Self {
             tags: self.tags.or_else(|| defaults.tags.as_ref().map(|tags| tags.at_line(line))),
             platforms: self.platforms.or_else(|| defaults.platforms.clone()),
+            customization: self.customization.or_else(|| defaults.customization.clone()),
             credentials: self.credentials.or_else(|| defaults.credentials.clone()),
             min_age: self.min_age.or(defaults.min_age),
             prune: self.prune.or(defaults.prune),
@@ -124,6 +130,10 @@ impl Settings {
     fn add(self, entry: Entry, source: &str, output: &mut Output) {
         let entry = Entry {
             platforms: self.platforms,
+            customization: match self.customization {
+                Some(ImageLines::Lines(lines)) => Some(lines),
+                Some(ImageLines::NoLines) | None => None,
+            },
             credentials: self.credentials,
             min_age: self.min_age,
             prune: self.prune.unwrap_or_default(),
@@ -142,11 +152,6 @@ impl Settings {
 
 /// Returns the end of a sentence if a key is not known.
 fn unknown(key: &str, known: &[&str]) -> Option<String> {
-    if known.contains(&key) {
-        return None;
-    }
-    Some(match key {
-        "customize" => "is not supported. Remove it".into(),
-        _ => format!("is not a key of a list. Use one of {}", known.join(", ")),
-    })
+    let is_known = known.contains(&key);
+    (!is_known).then(|| format!("is not a key of a list. Use one of {}", known.join(", ")))
 }

@@ -21,7 +21,7 @@ mod version;
 
 pub use age::{InvalidAge, format_age, parse_age};
 pub use entry::{Entry, Target};
-pub use output::{ListError, MAX_RULE_VALUES};
+pub use output::{ListError, MAX_CUSTOMIZE_BYTES, MAX_RULE_VALUES, MAX_TOTAL_CUSTOMIZE_BYTES};
 pub use regsync::regsync_range;
 pub use tag_pattern::{InvalidTagPattern, TagPattern};
 pub use tag_rules::{InReason, OutReason, TagDecision, TagRules};

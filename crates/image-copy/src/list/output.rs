@@ -10,6 +10,15 @@ const MAX_ERRORS: usize = 20;
 /// Maximum number of values in the tag rules of a list. Aliases can repeat them for each image.
 pub const MAX_RULE_VALUES: usize = 10_000;
 
+/// Maximum size of the Dockerfile lines of an image in bytes. An event of the refresh stack contains them, and an item
+/// of Step Functions has at most 256 KiB, also if JSON escapes each byte as `\u0001`
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
+pub const MAX_CUSTOMIZE_BYTES: usize = 32 << 10;
+
+/// Maximum size of the Dockerfile lines of all images in bytes. Aliases and `defaults` can repeat them for each image,
+/// and all events of a run contain them.
+pub const MAX_TOTAL_CUSTOMIZE_BYTES: usize = 8 << 20;
+
 /// Maximum length of a quoted text in characters.
 const QUOTE_CHARS: usize = 100;
 
@@ -31,14 +40,31 @@ pub(super) struct Output<'a> {
     errors: Vec<ListError>,
     has_too_many: bool,
     rule_values: usize,
+    customize_bytes: usize,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(file: &'a str) -> Self {
-        Self { file, entries: Vec::new(), errors: Vec::new(), has_too_many: false, rule_values: 0 }
+        Self {
+            file,
+            entries: Vec::new(),
+            errors: Vec::new(),
+            has_too_many: false,
+            rule_values: 0,
+            customize_bytes: 0,
+        }
     }
 
     pub(super) fn entry(&mut self, entry: Entry) {
+        let lines = entry.customization.as_ref().map_or(0, |lines| lines.text().len());
+        self.customize_bytes = self.customize_bytes.saturating_add(lines);
+        if self.customize_bytes > MAX_TOTAL_CUSTOMIZE_BYTES && !self.has_too_many {
+            self.has_too_many = true;
+            let limit = MAX_TOTAL_CUSTOMIZE_BYTES >> 20;
+            let problem =
+                format!("the lines in customize have more than {limit} MiB for all images. Split the list.");
+            self.error(entry.line, problem);
+        }
         if self.entries.len() < MAX_ENTRIES {
             self.entries.push(entry);
         } else if !self.has_too_many {

@@ -1,5 +1,7 @@
 //! Tables of lists, entries and errors.
 
+mod customize;
+
 use super::*;
 use crate::oci::Tag;
 
@@ -131,15 +133,15 @@ fn reads_the_yaml_of_this_project() {
 fn yaml_reports_each_error_with_its_line_and_key() {
     check_errors(IMAGES, &["list:2: unused is not a key of a list. Use one of defaults, images."]);
     check_errors(
-        "images:\n- source: a\n  customize: ENV A=1\n- tags: [1]\n- source: a:1\n  tags: [2]\n- source: a\n  \
+        "images:\n- source: a\n  customise: ENV A=1\n- tags: [1]\n- source: a:1\n  tags: [2]\n- source: a\n  \
          tags: {range: ^1, newest: 1}\n- source: a\n  size: x\n- source: a\n  platform: linux\n- source: a\n  \
          repository: A\n- source: a\n  source: b\n- B\n- [c]\n- source: [a]\n- source: a\n  tags: [.x]\n",
         &[
-            "list:3: images[0].customize is not supported. Remove it.",
+            "list:3: images[0].customise is not a key of a list. Use one of source, repository, tags, platform, customize, credentials, min_age, prune, shared.",
             "list:4: images[1].source is missing. Add it.",
             "list:6: images[2].tags conflicts with the tag in source. Remove one of them.",
             "list:8: images[3].tags.range is not a tag rule. Use one of exact, semver, include, exclude, suffix, newest.",
-            "list:10: images[4].size is not a key of a list. Use one of source, repository, tags, platform, credentials, min_age, prune, shared.",
+            "list:10: images[4].size is not a key of a list. Use one of source, repository, tags, platform, customize, credentials, min_age, prune, shared.",
             "list:12: images[5].platform: \"linux\" is not a platform: expected os/architecture or os/architecture/variant, such as linux/arm64 or linux/arm/v7. Correct it.",
             "list:14: images[6].repository: \"A\" is not a repository name: expected lower-case letters and digits, separated by ., _, - or /. Correct it.",
             "list:16: images[7].source occurs twice. Keep one.",

@@ -87,7 +87,7 @@ impl Copier<'_> {
             None => Arc::new(NullReporter),
         };
         let outcome = copy::transfer(&plan, source, &prepared.destination, &self.limits, reporter).await?;
-        Ok(Change::of_outcome(&outcome))
+        Ok(Change::of_outcome(&outcome, &plan))
     }
 
     /// Records a created repository, and prints a note about it once.
@@ -149,9 +149,10 @@ impl Copier<'_> {
 }
 
 /// Returns the difference of two digests without reading manifests, which can count as pulls. A selection of
-/// platforms has another digest than its source.
+/// platforms and a changed image have another digest than their source.
 fn difference(request: &Request, state: &CurrentState) -> Option<Change> {
-    if request.platforms != PlatformSelection::All || request.include_referrers {
+    let has_own_digest = request.platforms != PlatformSelection::All || request.customization.is_some();
+    if has_own_digest || request.include_referrers {
         return None;
     }
     let kind = match (&request.tag, &state.tagged) {
@@ -168,6 +169,7 @@ fn difference(request: &Request, state: &CurrentState) -> Option<Change> {
         platforms: Vec::new(),
         size: None,
         bytes: 0,
+        attestations_left_out: 0,
         warning: None,
     })
 }

@@ -196,6 +196,11 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
                        of any age.";
         return Err(located(problem.into()));
     }
+    if entry.customization.is_some() && options.include_referrers {
+        let problem = "customize changes the image, which its signatures and attestations do not describe. Remove \
+                       customize or --include-referrers.";
+        return Err(located(problem.into()));
+    }
     let request = Request {
         source: entry.source,
         destination,
@@ -203,7 +208,7 @@ fn image(options: &ListOptions<'_>, list: Option<&str>, entry: Entry) -> Result<
         platforms: entry.platforms.unwrap_or_else(|| options.platforms.clone()),
         earlier_copies: Vec::new(),
         include_referrers: options.include_referrers,
-        customization: None,
+        customization: entry.customization,
     };
     let origin = list.map(|list| (list.to_owned(), line));
     Ok(Image { request, origin, has_complete_destination, tags_error: None })
@@ -236,10 +241,12 @@ fn conflict(first: &Image, second: &Image) -> String {
         location => format!("{} ({location})", image.request.source),
     };
     let tag = second.request.tag.as_ref().map(Tag::as_str).unwrap_or_default();
-    let problem = if first.request.source == second.request.source {
-        "different platforms for"
-    } else {
+    let problem = if first.request.source != second.request.source {
         "the same destination"
+    } else if first.request.customization != second.request.customization {
+        "different lines in customize for"
+    } else {
+        "different platforms for"
     };
     format!(
         "{} and {} have {problem} {}:{tag}. Remove one, or change its repository (--alias in a plain list).",

@@ -34,6 +34,8 @@ pub(crate) struct Change {
     pub(crate) size: Option<u64>,
     /// Bytes that were copied or would be copied.
     pub(crate) bytes: u64,
+    /// Attestations of the source that a changed image does not have.
+    pub(crate) attestations_left_out: usize,
     /// Referrers that were not copied.
     pub(crate) warning: Option<String>,
 }
@@ -71,11 +73,12 @@ impl Change {
             platforms: plan.platforms.clone(),
             size: (progress.blobs > 0).then_some(progress.bytes),
             bytes: missing,
+            attestations_left_out: left_out(plan),
             warning: None,
         }
     }
 
-    pub(crate) fn of_outcome(outcome: &Outcome) -> Self {
+    pub(crate) fn of_outcome(outcome: &Outcome, plan: &Plan) -> Self {
         let blobs = &outcome.blobs;
         Self {
             kind: kind(&outcome.tag, outcome.manifests_written > 0 || blobs.copied > 0),
@@ -83,9 +86,14 @@ impl Change {
             platforms: outcome.platforms.clone(),
             size: (blobs.blobs > 0).then_some(outcome.size),
             bytes: blobs.bytes_copied,
+            attestations_left_out: left_out(plan),
             warning: report::referrers_warning(outcome),
         }
     }
+}
+
+fn left_out(plan: &Plan) -> usize {
+    plan.customized.as_ref().map_or(0, |customized| customized.attestations_left_out)
 }
 
 fn kind(tag: &TagChange, writes: bool) -> ChangeKind {

@@ -54,6 +54,8 @@ fn value(result: &ImageResult<'_>, options: &ConnectionArgs) -> Value {
         "uri": change.map(|change| request.destination.with_digest(change.digest.clone()).to_string()),
         "previous_digest": change.and_then(|change| change.kind.previous()).map(ToString::to_string),
         "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "customized": request.customization.is_some(),
+        "attestations_left_out": change.map(|change| change.attestations_left_out),
         "size": change.and_then(|change| change.size),
         "bytes": change.map(|change| change.bytes),
         "seconds": rounded(result.elapsed),

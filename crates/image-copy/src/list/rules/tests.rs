@@ -136,7 +136,7 @@ fn each_error_has_its_line_and_key() {
     check_errors(
         "defaults: {newest: 1}\nimages: [a]\n",
         &[
-            "list:1: defaults.newest is not a key of a list. Use one of tags, platform, credentials, min_age, prune, \
+            "list:1: defaults.newest is not a key of a list. Use one of tags, platform, customize, credentials, min_age, prune, \
          shared.",
         ],
     );
