@@ -33,6 +33,14 @@ pub(super) struct Content {
     blobs: Option<HashSet<Digest>>,
 }
 
+/// The root manifest of a copy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CopiedRoot<'a> {
+    pub(super) manifest: &'a Manifest,
+    /// The root itself, or the first image of an index. `None` if it is missing.
+    pub(super) first_image: Option<&'a Manifest>,
+}
+
 /// Parts of an image that are missing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct MissingParts {
@@ -137,6 +145,13 @@ impl Content {
             (Some(digest), _) => self.manifests.get(digest),
             (None, tag) => self.tags.get(tag.as_ref()?.as_str()),
         }
+    }
+
+    /// Returns the root of a copy with its first image.
+    pub(super) fn copied_root(&self, image: &ReliedImage, copy: &ReliedCopy) -> Option<CopiedRoot<'_>> {
+        let manifest = self.copied(image, copy)?;
+        let first_image = self.images_of(manifest).first().map(|(image, _)| *image);
+        Some(CopiedRoot { manifest, first_image })
     }
 
     /// Returns the manifest of a copy: by its digest, or else by the name of the image.

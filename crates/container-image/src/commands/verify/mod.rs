@@ -174,9 +174,9 @@ async fn moved_sources(
 ) -> Vec<Option<Digest>> {
     let mut moved = Vec::new();
     for copy in &image.copies {
-        let manifest = state.content.as_ref().and_then(|content| content.copied(image, copy));
+        let root = state.content.as_ref().and_then(|content| content.copied_root(image, copy));
         moved.push(match &copy.source {
-            Some(source) => sources.moved(source, manifest, notes).await,
+            Some(source) => sources.moved(source, root, &image.name, notes).await,
             None => None,
         });
     }

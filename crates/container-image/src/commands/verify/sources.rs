@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use image_copy::copy::Failure;
-use image_copy::oci::{Digest, Manifest, Reference};
+use image_copy::copy::{self, Failure, Source};
+use image_copy::customize::recorded_base;
+use image_copy::oci::{Digest, Manifest, Reference, media_type};
 use image_copy::registry::{Client, ManifestId};
 
+use super::content::CopiedRoot;
 use super::images::{CopySource, ReliedImage};
 use super::notes::{Check, Note, Unchecked};
 use crate::resolve::{Lookup, Resolution, Resolver};
@@ -44,33 +46,64 @@ impl Sources {
         Self { digests, client: client.clone() }
     }
 
-    /// Returns the digest that the source names now, if that is another image than the copied one.
+    /// Returns the digest that the source names now, if that is another image than the copied one. `name` is the name
+    /// of the copy.
     ///
-    /// If the source's digest was not recorded, a copy of some platforms has another digest than its source.
-    /// Such a copy has not moved if the source contains all its images. This reads the source's manifest.
+    /// If the source's digest was not recorded, a copy of some platforms and a changed copy have another digest than
+    /// their source. A changed copy records the source's digest. A copy of some platforms has not moved if the source
+    /// contains all its images. This reads the source's manifest.
     pub(super) async fn moved(
         &self,
         source: &CopySource,
-        copy: Option<&Manifest>,
+        root: Option<CopiedRoot<'_>>,
+        name: &Reference,
         notes: &mut Vec<Note>,
     ) -> Option<Digest> {
         let current = self.digests.get(&source.reference.to_string())?;
         if let Some(recorded) = &source.digest {
             return (recorded != current).then(|| current.clone());
         }
-        let copy = copy?;
-        if copy.digest == *current {
+        let CopiedRoot { manifest, first_image } = root?;
+        if manifest.digest == *current {
             return None;
+        }
+        if let Some(base) = recorded_base(&source.reference, &manifest.bytes) {
+            return (base != *current).then(|| current.clone());
         }
         let repository = self.client.repository(source.reference.repository.clone(), None);
         match repository.get_manifest(&ManifestId::Digest(current.clone())).await {
-            Ok(manifest) => (!contains(&manifest, copy)).then(|| current.clone()),
+            Ok(index) if contains(&index, manifest) => return None,
+            Ok(_) => {}
             Err(cause) => {
                 let subject = source.reference.to_string();
                 notes.push(Note::Unchecked(Unchecked { check: Check::Source, subject, cause }));
+                return None;
+            }
+        }
+        let Some(image) = first_image else { return Some(current.clone()) };
+        match self.base_in_labels(&source.reference, image, name).await {
+            Ok(Some(base)) if base == *current => None,
+            Ok(_) => Some(current.clone()),
+            Err(failure) => {
+                notes.extend(unchecked(*failure));
                 None
             }
         }
+    }
+
+    /// Returns the digest of the source that the labels of a changed copy record. Docker's format has no annotations.
+    async fn base_in_labels(
+        &self,
+        source: &Reference,
+        image: &Manifest,
+        name: &Reference,
+    ) -> Result<Option<Digest>, copy::Error> {
+        if image.media_type != media_type::DOCKER_MANIFEST {
+            return Ok(None);
+        }
+        let repository = Source::from(self.client.repository(name.repository.clone(), None));
+        let config = copy::read_config(name, &repository, image).await?;
+        Ok(config.and_then(|config| recorded_base(source, &config)))
     }
 }
 
