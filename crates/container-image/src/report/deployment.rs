@@ -13,11 +13,12 @@ use image_copy::text::escaped_json;
 use document::document;
 use summary::Summary;
 
+use super::customization::SettingsChange;
 use super::hint::{Names, hint, login};
 use super::sync::sync_hint;
 use super::table::{Table, terminal_columns};
 use super::terminal_line::for_stdout;
-use super::{MAX_LINE_CHARS, byte_size, fail, image_count, shortened};
+use super::{MAX_LINE_CHARS, byte_size, fail, image_count, patch_style, shortened};
 use crate::args::{ConnectionArgs, Verbosity};
 use crate::commands::plan::{DeploymentPlan, Event, Finding, Findings, ImagePlan};
 use crate::commands::sync::{ChangeKind, Image};
@@ -54,6 +55,7 @@ fn property_hint(failure: &Failure, options: &ConnectionArgs) -> String {
         }
         (Problem::TagImmutable, _) => "Set another Tag, or make the repository's tags mutable.".into(),
         (Problem::NoPlatform, _) => "Change Platform, or choose a tag with this platform.".into(),
+        (Problem::NotCustomizable, _) => "Correct Customize, or select other platforms in Platform.".into(),
         _ => hint(failure, options, Names { source: "ImageReference", destination: "RepositoryArn" }),
     }
 }
@@ -97,18 +99,31 @@ fn text(plan: &DeploymentPlan, code: u8) -> String {
         .chain([summary_line(plan)])
         .chain(pulls_line(plan))
         .chain([format!("exit code {code}: {meaning}")]);
-    let lines = rows.chain(lines).map(|line| for_stdout(&line));
-    header.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+    let (rows, lines) = (rows.map(|line| for_stdout(&line)), lines.map(|line| for_stdout(&line)));
+    header.into_iter().chain(rows).chain(settings_lines(plan)).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a patch for the settings of each changed image.
+fn settings_lines(plan: &DeploymentPlan) -> impl Iterator<Item = String> {
+    let style = patch_style();
+    plan.images.iter().flat_map(move |image| {
+        let changes = image.customized.as_ref().map(SettingsChange::all).unwrap_or_default();
+        changes.into_iter().map(move |change| change.diff(&name(image), style).trim_end().to_owned())
+    })
+}
+
+/// Returns the logical ID, or the place in a list.
+fn name(image: &ImagePlan) -> String {
+    image.resource.clone().unwrap_or_else(|| format!("{}:{}", image.file, image.line))
 }
 
 fn row(image: &ImagePlan) -> [String; 7] {
     let (symbol, word) = state(image);
-    let name = image.resource.clone().unwrap_or_else(|| format!("{}:{}", image.file, image.line));
     let change = image.change.as_ref();
     let bytes = change.map(|change| change.bytes).filter(|bytes| *bytes > 0);
     [
         symbol.to_owned(),
-        name,
+        name(image),
         word.to_owned(),
         image.source.as_ref().map(short_reference).unwrap_or_default(),
         change.map(|change| platforms(&change.platforms)).unwrap_or_default(),

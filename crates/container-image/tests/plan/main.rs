@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod consumers;
+mod customize;
 mod provider;
 mod stack;
 

@@ -1,6 +1,6 @@
 //! Checks one image: its properties, the source, the repository, and the provider.
 
-use image_copy::copy::{self, Destination, Failure, PlatformSelection, Problem, Request, Side, Source};
+use image_copy::copy::{self, Destination, Failure, Plan, PlatformSelection, Problem, Request, Side, Source};
 
 use super::findings::{Event, ImagePlan};
 use super::properties;
@@ -114,6 +114,10 @@ impl Checker<'_> {
             change.platforms.clear();
         }
         check_time(plan, resource);
+        if known.is_unknown("Customize") {
+            // The digest of the changed image is unknown, and so is the effect on the tag.
+            plan.change = None;
+        }
     }
 
     /// Returns the properties of the deployed resource.
@@ -138,7 +142,10 @@ impl Checker<'_> {
             result = planned(request, source, self.new_destination(&request.destination)).await;
         }
         match result {
-            Ok(change) => plan.change = Some(change),
+            Ok(planned) => {
+                plan.change = Some(Change::of_plan(&planned));
+                plan.customized = planned.customized;
+            }
             Err(failure) => self.add_failure(plan, &failure, list_image),
         }
         let usage = source.upstream().usage();
@@ -157,13 +164,8 @@ impl Checker<'_> {
     }
 }
 
-async fn planned(
-    request: &Request,
-    source: &Source,
-    destination: Destination,
-) -> Result<Change, copy::Error> {
-    let prepared = Prepared::of_destination(request, source, destination).await?;
-    Ok(Change::of_plan(&prepared.plan().await?))
+async fn planned(request: &Request, source: &Source, destination: Destination) -> Result<Plan, copy::Error> {
+    Prepared::of_destination(request, source, destination).await?.plan().await
 }
 
 /// Returns true if the failure concerns the user's credentials or limits. The function has others.
@@ -244,6 +246,7 @@ mod tests {
             platforms: Vec::new(),
             size: Some(bytes),
             bytes,
+            attestations_left_out: 0,
             warning: None,
         });
         check_time(&mut plan, &resources.all[0]);

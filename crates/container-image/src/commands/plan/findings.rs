@@ -1,6 +1,6 @@
 //! Results of a plan: what would fail in a deployment, and what was not checked.
 
-use image_copy::copy::Request;
+use image_copy::copy::{CustomizedContent, Request};
 use image_copy::oci::{Reference, Tag};
 use image_copy::registry::RateLimit;
 
@@ -70,6 +70,8 @@ pub(crate) struct ImagePlan {
     pub(crate) event: Option<Event>,
     /// `None` if the source could not be read.
     pub(crate) change: Option<Change>,
+    /// Changes by `Customize` or `customize`.
+    pub(crate) customized: Option<CustomizedContent>,
     /// Manifests read from Docker Hub. The copy reads them again.
     pub(crate) pulls: u64,
     pub(crate) rate_limit: Option<RateLimit>,
@@ -88,6 +90,7 @@ impl ImagePlan {
             tag: None,
             event: None,
             change: None,
+            customized: None,
             pulls: 0,
             rate_limit: None,
             findings: Findings::default(),

@@ -77,7 +77,7 @@ fn parse(
             (None, Json::Object(object)) => drop(object.remove(name)),
             (None, _) => {}
         }
-        if matches!(name.as_str(), "ImageReference" | "Platform" | "Tag" | "CredentialArn") {
+        if matches!(name.as_str(), "ImageReference" | "Platform" | "Tag" | "CredentialArn" | "Customize") {
             unknown.push((name.clone(), reason.clone()));
         }
     }

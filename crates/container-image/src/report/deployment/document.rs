@@ -1,10 +1,12 @@
 //! The JSON document of a plan.
 
+use image_copy::copy::CustomizedContent;
 use serde_json::{Value, json};
 
 use super::summary::Summary;
-use super::{rate_limit, state};
+use super::{SettingsChange, name, rate_limit, state};
 use crate::commands::plan::{DeploymentPlan, Event, Finding, ImagePlan};
+use crate::edit::PatchStyle;
 
 /// Returns an object for each image, the other findings and a summary.
 pub(super) fn document(plan: &DeploymentPlan, code: u8) -> Value {
@@ -51,6 +53,7 @@ fn image_value(image: &ImagePlan) -> Value {
         "digest": change.map(|change| change.digest.to_string()),
         "previous_digest": change.and_then(|change| change.kind.previous()).map(ToString::to_string),
         "platforms": change.map(|change| change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "config_changes": image.customized.as_ref().map(|content| settings_changes(image, content)),
         "size": change.and_then(|change| change.size),
         "bytes": change.map(|change| change.bytes),
         "seconds": image.seconds(),
@@ -58,6 +61,16 @@ fn image_value(image: &ImagePlan) -> Value {
         "failures": values(&image.findings.failures),
         "not_checked": values(&image.findings.not_checked),
     })
+}
+
+fn settings_changes(image: &ImagePlan, content: &CustomizedContent) -> Vec<Value> {
+    let value = |change: SettingsChange<'_>| {
+        json!({
+            "platforms": change.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "diff": change.diff(&name(image), PatchStyle::Plain),
+        })
+    };
+    SettingsChange::all(content).into_iter().map(value).collect()
 }
 
 fn event_name(event: &Event) -> &'static str {
