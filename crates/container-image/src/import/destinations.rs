@@ -18,7 +18,10 @@ pub(super) fn distinct(
     omissions: &mut Vec<Omission>,
     notes: &mut Vec<String>,
 ) -> Vec<Image> {
-    images.sort_by_cached_key(|image| (image.entry.source.to_string(), target_name(&image.entry.target)));
+    images.sort_by_cached_key(|Image { entry, .. }| {
+        let lines = entry.customization.as_ref().map(|lines| lines.digest().clone());
+        (entry.source.to_string(), target_name(&entry.target), lines)
+    });
     images.dedup_by(is_merged);
     let mut taken: HashMap<String, Reference> = HashMap::new();
     let mut kept = Vec::new();
@@ -58,16 +61,18 @@ pub(super) fn distinct(
 
 /// Merges an image into an equal one. Returns false if they differ.
 fn is_merged(next: &mut Image, first: &mut Image) -> bool {
-    let (entry, other) = (&next.entry, &first.entry);
-    let is_equal =
-        (&entry.source, &entry.target, &entry.rules) == (&other.source, &other.target, &other.rules);
+    let key = |entry: &Entry| {
+        let Entry { source, target, rules, customization, .. } = entry.clone();
+        (source, target, rules, customization)
+    };
+    let is_equal = key(&next.entry) == key(&first.entry);
     if is_equal {
         // The more careful settings of the refresh stack.
         first.entry.min_age = first.entry.min_age.max(next.entry.min_age);
         first.entry.prune &= next.entry.prune;
         first.entry.is_shared &= next.entry.is_shared;
         first.entry.platforms = merged(first.entry.platforms.take(), next.entry.platforms.take());
-        first.customization = first.customization.take().or_else(|| next.customization.take());
+        first.unsupported = first.unsupported.take().or_else(|| next.unsupported.take());
     }
     is_equal
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use image_copy::list::Entry;
 use image_copy::oci::Reference;
 
-use super::customization::Customization;
+use super::customization::UnsupportedLines;
 use super::text::{self, Text};
 
 /// An image of a file.
@@ -15,7 +15,8 @@ pub(super) struct Image {
     pub(super) entry: Entry,
     /// Name of the file.
     pub(super) file: String,
-    pub(super) customization: Option<Customization>,
+    /// Lines that the entry does not have.
+    pub(super) unsupported: Option<UnsupportedLines>,
 }
 
 /// An image or a rule that a list cannot express.
@@ -60,11 +61,11 @@ impl Found {
 
     /// Adds an image.
     pub(super) fn image(&mut self, entry: Entry) {
-        self.customized_image(entry, None);
+        self.image_with_comment(entry, None);
     }
 
-    /// Adds an image that the other tool customizes.
-    pub(super) fn customized_image(&mut self, mut entry: Entry, customization: Option<Customization>) {
+    /// Adds an image that the other tool changes by unsupported lines.
+    pub(super) fn image_with_comment(&mut self, mut entry: Entry, unsupported: Option<UnsupportedLines>) {
         if entry.credentials.take().is_some() {
             self.note(
                 entry.line,
@@ -89,7 +90,7 @@ impl Found {
             }
             entry.source.tag = entry.tag.clone();
         }
-        self.images.push(Image { entry, file: self.file.clone(), customization });
+        self.images.push(Image { entry, file: self.file.clone(), unsupported });
     }
 
     /// Parses the reference of an image. If it is invalid or has a variable without a default, the image is

@@ -22,7 +22,10 @@ mod text;
 
 pub(crate) use format::Format;
 
-use image_copy::list::{self, ListError, MAX_ENTRIES, MAX_LIST_BYTES, MAX_RULE_VALUES, TagRules, Target};
+use image_copy::list::{
+    self, ListError, MAX_ENTRIES, MAX_LIST_BYTES, MAX_RULE_VALUES, MAX_TOTAL_CUSTOMIZE_BYTES, TagRules,
+    Target,
+};
 use image_copy::text::SanitizedText;
 use image_copy::yaml::{Id, Tree};
 
@@ -84,6 +87,13 @@ pub(crate) fn import(files: &[File], format: Option<Format>) -> Result<Imported,
     if rules.map(TagRules::values).sum::<usize>() > MAX_RULE_VALUES {
         return Err(vec![format!(
             "the list would have more than {MAX_RULE_VALUES} values in tag rules. Import fewer files."
+        )]);
+    }
+    let lines = images.iter().filter_map(|image| image.entry.customization.as_ref());
+    if lines.map(|lines| lines.text().len()).sum::<usize>() > MAX_TOTAL_CUSTOMIZE_BYTES {
+        let limit = MAX_TOTAL_CUSTOMIZE_BYTES >> 20;
+        return Err(vec![format!(
+            "the list would have more than {limit} MiB of lines in customize. Import fewer files."
         )]);
     }
     let is_complete = |image: &&Image| matches!(image.entry.target, Target::Repository(_));

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use image_copy::list::{Entry, TagRules, format_age};
+use image_copy::text::is_visible;
 
 use super::destinations::{platforms, target_name};
 use super::found::{Image, Omission};
@@ -22,8 +23,8 @@ pub(super) fn list(images: &[Image], omissions: &[Omission]) -> String {
     std::iter::once(title).chain(items.iter().map(|(_, text)| text.as_str())).collect()
 }
 
-fn item(Image { entry, customization, .. }: &Image) -> String {
-    let comments = customization.iter().flat_map(|customization| customization.comment());
+fn item(Image { entry, unsupported, .. }: &Image) -> String {
+    let comments = unsupported.iter().flat_map(|lines| lines.comment());
     let mut text: String = comments.map(|line| comment(&line)).collect();
     let source = scalar(&entry.source.to_string());
     let default = Entry::new(entry.source.clone(), entry.line).target;
@@ -50,9 +51,17 @@ fn item(Image { entry, customization, .. }: &Image) -> String {
     text + &settings
 }
 
-/// Returns the lines of tag rules and of the settings of the refresh stack.
+/// Returns the lines of `customize`, of tag rules and of the settings of the refresh stack.
 fn settings(entry: &Entry) -> String {
     let mut text = String::new();
+    if let Some(lines) = &entry.customization {
+        text += "    customize:\n";
+        text += &lines
+            .text()
+            .split('\n')
+            .map(|line| format!("      - {}\n", text_scalar(line)))
+            .collect::<String>();
+    }
     if let Some(rules) = &entry.rules {
         text += "    tags:\n";
         let TagRules { exact, semver, include, exclude, suffix, newest } = &**rules;
@@ -88,4 +97,24 @@ fn scalar(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/:@-".contains(&byte));
     if is_plain { name.into() } else { format!("\"{name}\"") }
+}
+
+/// Returns any text in YAML. Text that is not plain in all parsers is quoted, with escapes for invisible characters.
+/// Single words are quoted, because some of them are numbers, booleans or null.
+fn text_scalar(text: &str) -> String {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.contains(' ')
+        && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.ends_with([' ', ':']);
+    if is_plain {
+        return text.into();
+    }
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if is_visible(c) => c.into(),
+        c => format!("\\U{:08x}", u32::from(c)),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
 }

@@ -11,11 +11,12 @@ use std::collections::HashSet;
 use hcl_edit::expr::Expression;
 use hcl_edit::parser;
 use hcl_edit::structure::{Attribute, Body};
+use image_copy::customize::Customization;
 use image_copy::list::{Entry, Target};
 use image_copy::oci::Reference;
 use image_copy::text::SanitizedText;
 
-use super::customization::Customization;
+use super::customization::{self, UnsupportedLines};
 use super::destinations::{is_path, target_name};
 use super::found::Found;
 use super::mapping::key as key_name;
@@ -88,8 +89,13 @@ fn read_module(body: &Body, path: &str, source: &Source<'_>, found: &mut Found) 
         let target = if namespace.is_empty() { default } else { format!("{namespace}/{default}") };
         let command = commands.iter().position(|command| command.matches(&entry.source));
         used.extend(command);
-        let customization = command.map(|at| commands[at].customization(found));
-        found.customized_image(Entry { target: Target::Below(target), ..entry }, customization);
+        let lines = command.map_or(Ok(None), |at| commands[at].lines(found));
+        let (customization, unsupported) = match lines {
+            Ok(lines) => (lines, None),
+            Err(unsupported) => (None, Some(unsupported)),
+        };
+        let entry = Entry { target: Target::Below(target), customization, ..entry };
+        found.image_with_comment(entry, unsupported);
     }
     for (_, command) in commands.iter().enumerate().filter(|(at, _)| !used.contains(at)) {
         found.note(command.line, &command.key, "has no image in containers");
@@ -179,8 +185,8 @@ impl BuildCommands {
         self.image == *source || (self.is_repository && self.image.repository == source.repository)
     }
 
-    fn customization(&self, found: &mut Found) -> Customization {
-        Customization::new(&self.key, self.line, &self.texts, found)
+    fn lines(&self, found: &mut Found) -> Result<Option<Customization>, UnsupportedLines> {
+        customization::parse(&self.key, self.line, &self.texts, found)
     }
 }
 

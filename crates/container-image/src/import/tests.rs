@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use clap::ValueEnum as _;
+use image_copy::customize::Customization;
+use image_copy::list::Entry;
 use image_copy::oci::Prefix;
 use proptest::prelude::*;
 
@@ -146,8 +148,66 @@ fn names_that_yaml_reads_otherwise_are_quoted() {
     check("--alias=1.10 nginx:1", "- source: docker.io/library/nginx:1\nrepository: \"1.10\"", &[]);
 }
 
+#[test]
+fn dockerfile_lines_stay_the_same() {
+    for lines in [
+        "ENV A=1",
+        "ENV A='b: c' D=\"# e\" \\\n  F=g:",
+        "LABEL a=é b=\u{1f980} c=\u{a0} d=\u{2028}\r\nUSER 1",
+        "\n# a comment\n\nCOPY <<EOF /etc/x\n\ttab\n  null\ntrue\n- \\n \"\n\nEOF",
+    ] {
+        let entry = Entry {
+            customization: Customization::parse(lines).ok(),
+            ..Entry::new("a:1".parse().unwrap(), 1)
+        };
+        assert!(entry.customization.is_some(), "{lines}");
+        let image = Image { entry: entry.clone(), file: "file".into(), unsupported: None };
+        let text = output::list(&[image], &[]);
+        let found =
+            list::parse("list", text.as_bytes()).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
+        assert_eq!(found[0].customization, entry.customization, "{text}");
+        // A second import keeps the list.
+        check(&text, &text.lines().skip(1).map(str::trim_start).collect::<Vec<_>>().join("\n"), &[]);
+    }
+}
+
+#[test]
+fn equal_images_with_other_lines_have_other_names() {
+    let list = "images:\n- a:1\n- {source: a:1, customize: ENV B=1}\n- a:1\n- {source: a:1, customize: ENV B=1}\n";
+    check(
+        list,
+        "- docker.io/library/a:1\n- source: docker.io/library/a:1\nrepository: docker-io/library/a\ncustomize:\n\
+         - ENV B=1",
+        &[
+            "file:3: docker.io/library/a:1 is copied to docker-io/library/a:1, because docker.io/library/a:1 has the \
+           same destination",
+        ],
+    );
+}
+
+#[test]
+fn too_many_lines_are_an_error() {
+    let label = "x".repeat(30_000);
+    let commands: String = (0..300).map(|at| format!("\"a{at}:1\" = [\"LABEL a={label}\"]\n")).collect();
+    let images: Vec<String> = (0..300).map(|at| format!("\"a{at}:1\"")).collect();
+    let file = format!(
+        "namespace = \"\"\ncontainers = [{}]\nbuild_commands = {{\n{commands}}}\n",
+        images.join(", ")
+    );
+    let errors = imported(&file, None).unwrap_err();
+    assert_eq!(errors, ["the list would have more than 8 MiB of lines in customize. Import fewer files."]);
+    let large =
+        format!("containers = [\"a:1\"]\nbuild_commands = {{ a = [\"LABEL a={}\"] }}\n", "x".repeat(40_000));
+    let found = imported(&large, None).unwrap();
+    assert!(
+        found.list.contains("# build_commands.a is not applied: it has more than 32 KiB\n"),
+        "{}",
+        &found.list[..200]
+    );
+}
+
 /// Pieces of all formats.
-const PIECES: [&str; 62] = [
+const PIECES: [&str; 65] = [
     "\n",
     "  ",
     "- ",
@@ -197,6 +257,9 @@ const PIECES: [&str; 62] = [
     "containers = [\"a:1\"]\n",
     "containers = { \"a\" = [\"1\"] }\n",
     "build_commands = { \"a:1\" = [\"RUN mkdir /a\"] }\n",
+    "build_commands = { \"a\" = [\"RUN b\\u0007\\n\", \"ENV # A\"] }\n",
+    "images:\n",
+    "    customize: ENV A='b: c'\n",
     "namespace = \"b\"\n",
     "module \"m\" {\n",
     "nginx",
