@@ -173,7 +173,8 @@ fn dockerfile_lines_stay_the_same() {
 
 #[test]
 fn equal_images_with_other_lines_have_other_names() {
-    let list = "images:\n- a:1\n- {source: a:1, customize: ENV B=1}\n- a:1\n- {source: a:1, customize: ENV B=1}\n";
+    let list =
+        "images:\n- a:1\n- {source: a:1, customize: ENV B=1}\n- a:1\n- {source: a:1, customize: ENV B=1}\n";
     check(
         list,
         "- docker.io/library/a:1\n- source: docker.io/library/a:1\nrepository: docker-io/library/a\ncustomize:\n\
