@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -78,7 +80,7 @@ SEQUENCES = [
 
 
 def check_customize(world: World):
-    """the same configuration and files as buildah for each sequence of lines"""
+    """the same configuration and files as buildah for each sequence of lines, and umoci unpacks each result"""
     folder = world.folder / "customized"
     folder.mkdir()
     build = Buildah(folder)
@@ -87,6 +89,7 @@ def check_customize(world: World):
     for number, lines in enumerate(SEQUENCES):
         theirs = build.build(f"FROM {world.source.host}/customize:base\n{lines}\n", number)
         ours = customize(world, lines, number)
+        unpack(world, number, ours[1])
         if theirs != ours:
             differences.append(f"{lines!r}:\n  buildah {theirs}\n  ours    {ours}")
     assert not differences, "\n".join(differences)
@@ -148,7 +151,7 @@ def push_base(build: Buildah, registry: Registry, folder: Path):
     (root / "bin/busybox").chmod(0o755)
     for program in PROGRAMS:
         (root / "bin" / program).symlink_to("busybox")
-    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\napp:x:1:1::/:/bin/sh\none:x:2:2::/:/bin/sh\n")
     (root / "etc/group").write_text("root:x:0:\n")
     container = build.run("from", "scratch")
     build.run("add", "--quiet", container, root, "/")
@@ -166,6 +169,22 @@ def customize(world: World, lines: str, number: int):
     manifest = json.loads(body)
     blob = lambda descriptor: world.plain.get(f"/v2/customized/blobs/{descriptor['digest']}")[1]
     return summary(json.loads(blob(manifest["config"])), [blob(layer) for layer in manifest["layers"]])
+
+
+def unpack(world: World, number: int, entries: dict):
+    """Unpacks a changed image with umoci. Checks that the created files exist with their modes."""
+    layout, bundle = world.folder / "customized-layout", world.folder / "customized-bundle"
+    run("skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false",
+        f"docker://{world.plain.host}/customized:{number}", f"oci:{layout}:{number}")
+    run("umoci", "unpack", "--rootless", "--image", f"{layout}:{number}", bundle)
+    for path, (_, mode, _, _, link, content) in entries.items():
+        file = bundle / "rootfs" / path
+        if link:
+            assert os.readlink(file) == link, file
+        else:
+            assert oct(file.stat().st_mode & 0o7777) == mode, file
+            assert file.is_dir() or file.read_text() == content, file
+    shutil.rmtree(bundle)
 
 
 def copy(world: World, source: str, destination: str, lines: str, variables: dict[str, str]):
