@@ -8,6 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::pages::next_page;
 use super::{Error, Repository};
+use crate::http::{self, ErrorKind};
 use crate::oci::Tag;
 
 /// Number of tags in one page. ECR rejects higher numbers.
@@ -23,6 +24,8 @@ const MAX_LIST_BYTES: u64 = 16 << 20;
 /// Maximum number of tags of one repository. They use about 12 MiB of memory.
 const MAX_TAGS: usize = 200_000;
 
+const TOO_LARGE: Error = Error::Protocol("the tag list is larger than 16 MiB");
+
 impl Repository {
     /// Lists the tags in the order of the registry, page by page
     /// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags>). No
@@ -30,28 +33,36 @@ impl Repository {
     ///
     /// # Errors
     /// The registry's error response, also if the repository does not exist. A list with more than 200,000
-    /// entries or 16 MiB.
+    /// tags, 16 MiB or 1000 pages.
     pub async fn list_tags(&self) -> Result<Vec<Tag>, Error> {
         let mut list = TagList::default();
         let mut remaining_bytes = MAX_LIST_BYTES;
         let mut url = self.url(&format!("tags/list?n={PAGE_TAGS}")).await?;
         for _ in 0..MAX_PAGES {
             let request = Self::request(Method::GET, url.clone(), remaining_bytes);
-            let response = self.send(request).await?.into_success()?;
+            let response = self.send(request).await.map_err(list_error)?.into_success()?;
             remaining_bytes = remaining_bytes.saturating_sub(response.body.len() as u64);
             let mut page = serde_json::Deserializer::from_slice(&response.body);
             let read = list.deserialize(&mut page).and_then(|()| page.end());
             if list.entries > MAX_TAGS {
-                return Err(Error::Protocol("the tag list has more than 200000 entries"));
+                return Err(Error::Protocol("the tag list has more than 200000 tags"));
             }
             read.map_err(|_| Error::Protocol("the tag list is not valid JSON"))?;
             match next_page(&response.headers, &url)? {
-                Some(_) if remaining_bytes == 0 => break,
+                Some(_) if remaining_bytes == 0 => return Err(TOO_LARGE),
                 Some(next) => url = next,
                 None => return Ok(list.tags),
             }
         }
-        Err(Error::Protocol("the tag list does not end"))
+        Err(Error::Protocol("the tag list has more than 1000 pages"))
+    }
+}
+
+/// Replaces the remaining bytes in the error by the maximum of the whole list.
+fn list_error(error: Error) -> Error {
+    match error {
+        Error::Http(http::Error { kind: ErrorKind::TooLarge { .. }, .. }) => TOO_LARGE,
+        error => error,
     }
 }
 
