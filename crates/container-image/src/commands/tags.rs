@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use image_copy::list::{TagDecision, TagPattern, TagRules, newest_first};
+use image_copy::list::{TagDecision, TagPattern, TagRules, sorted_newest_first};
 use image_copy::oci::{Repository, Tag};
 use image_copy::registry::Error;
 use image_copy::text::escaped_json;
@@ -119,10 +119,10 @@ async fn decide(
     let groups = selections.chunk_by(|one, other| one.repository == other.repository);
     let results = stream::iter(groups)
         .map(|group| async move {
-            let tags = lists.read(&group[0].repository).await.map(|mut tags| {
-                tags.sort_by(newest_first);
-                tags.dedup();
-                tags
+            let tags = lists.read(&group[0].repository).await.map(|tags| {
+                let mut sorted = sorted_newest_first(&tags);
+                sorted.dedup();
+                sorted.into_iter().cloned().collect::<Vec<Tag>>()
             });
             let decide = |selection: &Selection| match &tags {
                 Ok(tags) => Ok(selection.decide(args, tags)),

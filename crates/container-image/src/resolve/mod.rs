@@ -5,13 +5,14 @@
 mod newest;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
 use image_copy::copy::{
     Failure, MAX_CONFIG_BYTES, Operation, Problem, Side, config_of, image_children, image_for_platform,
     platform_from_config,
 };
+use image_copy::list::TagVersion;
 use image_copy::oci::{self, Digest, Manifest, Platform, Reference, Registry, Tag};
 use image_copy::registry::{Client, Error, ManifestId, Repository};
 use semver::VersionReq;
@@ -31,8 +32,12 @@ pub(crate) enum Lookup {
 /// Result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    /// A tag and its digest.
-    Tag(Tag, Digest),
+    Tag {
+        tag: Tag,
+        digest: Digest,
+        /// A tag of a newer version with another base, such as `3.14-alpine3.22` for `3.13-alpine3.19`.
+        other_base: Option<Tag>,
+    },
     /// No other tag matches.
     Unchanged,
 }
@@ -51,7 +56,13 @@ pub(crate) struct Resolver {
     lists: Mutex<HashMap<oci::Repository, TagList>>,
 }
 
-type TagList = Arc<OnceCell<Arc<Vec<Tag>>>>;
+/// Tags of a repository. A list can need 12 MiB of memory, and is dropped after its last use.
+#[derive(Default)]
+struct TagList {
+    tags: Arc<OnceCell<Arc<Vec<Tag>>>>,
+    /// Number of references that can still need the list.
+    remaining: usize,
+}
 
 /// A result with a boxed failure.
 pub(crate) type Result<T> = std::result::Result<T, Box<Failure>>;
@@ -67,9 +78,13 @@ impl Resolver {
         references: &[Reference],
         done: &(dyn Fn() + Sync),
     ) -> Vec<Result<Resolution>> {
+        for reference in references {
+            self.lists().entry(reference.repository.clone()).or_default().remaining += 1;
+        }
         let resolutions = stream::iter(0..references.len())
             .map(|at| async move {
                 let resolution = self.resolve_one(&references[at]).await;
+                self.release_list(&references[at].repository);
                 done();
                 (at, resolution)
             })
@@ -78,6 +93,21 @@ impl Resolver {
         let mut resolutions: Vec<_> = resolutions.collect().await;
         resolutions.sort_by_key(|(at, _)| *at);
         resolutions.into_iter().map(|(_, resolution)| resolution).collect()
+    }
+
+    fn lists(&self) -> MutexGuard<'_, HashMap<oci::Repository, TagList>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the list of a repository after its last reference.
+    fn release_list(&self, repository: &oci::Repository) {
+        let mut lists = self.lists();
+        if let Some(list) = lists.get_mut(repository) {
+            list.remaining = list.remaining.saturating_sub(1);
+            if list.remaining == 0 {
+                lists.remove(repository);
+            }
+        }
     }
 
     /// Calls [`Resolver::query`], except for a registry that has failed before: it would fail again after
@@ -103,13 +133,14 @@ impl Resolver {
         let repository = self.client.repository(reference.repository.clone(), None);
         let Some(tag) = reference.tag.clone() else { return Ok(Resolution::Unchanged) };
         let failed = |cause| failure(reference, cause);
-        let tag = match &self.lookup {
-            Lookup::Digest => tag,
+        let (tag, other_base) = match &self.lookup {
+            Lookup::Digest => (tag, None),
             Lookup::SpecificTag => return self.most_specific_tag(&repository, tag).await.map_err(failed),
+            Lookup::NewestTag(None) if TagVersion::parse(tag.as_str()).is_none() => (tag, None),
             Lookup::NewestTag(requirement) => {
                 let all = self.tags(&repository).await.map_err(failed)?;
                 match newest::newest(&tag, &all, requirement.as_ref()) {
-                    Some(newest) => newest,
+                    Some(newest) => (newest.tag, newest.other_base),
                     None => return Ok(Resolution::Unchanged),
                 }
             }
@@ -120,14 +151,11 @@ impl Resolver {
             Some(platform) => self.child_digest(&repository, &tagged, &id, platform).await?,
             None => repository.head_manifest(&id).await.map_err(|cause| failure(&tagged, cause))?.digest,
         };
-        Ok(Resolution::Tag(tag, digest))
+        Ok(Resolution::Tag { tag, digest, other_base })
     }
 
     async fn tags(&self, repository: &Repository) -> std::result::Result<Arc<Vec<Tag>>, Error> {
-        let list = {
-            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(lists.entry(repository.name().clone()).or_default())
-        };
+        let list = Arc::clone(&self.lists().entry(repository.name().clone()).or_default().tags);
         list.get_or_try_init(async || repository.list_tags().await.map(Arc::new)).await.cloned()
     }
 
@@ -151,7 +179,9 @@ impl Resolver {
         let mut heads = Box::pin(heads);
         while let Some((candidate, head)) = heads.next().await {
             match head {
-                Ok(head) if head.digest == digest => return Ok(Resolution::Tag(candidate, digest)),
+                Ok(head) if head.digest == digest => {
+                    return Ok(Resolution::Tag { tag: candidate, digest, other_base: None });
+                }
                 Ok(_) => {}
                 // A tag can be deleted after the list was read.
                 Err(Error::ErrorResponse(response)) if response.status == 404 => {}

@@ -2,53 +2,89 @@
 
 use std::cmp::Ordering;
 
-use image_copy::list::TagVersion;
+use image_copy::list::{Scheme, TagVersion};
 use image_copy::oci::Tag;
 use semver::VersionReq;
 
-/// Returns the newest tag of the same variant that is not older than `current`.
+/// The newest tag of the same shape, which can be the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub(super) tag: Tag,
+    /// A tag of a newer version that differs in the numbers of words, such as `3.14-alpine3.22` for
+    /// `3.13-alpine3.19`.
+    pub(super) other_base: Option<Tag>,
+}
+
+/// A tag with its version.
+#[derive(Clone, Copy)]
+struct Candidate<'a, 'v> {
+    tag: &'a str,
+    version: &'v TagVersion<'a>,
+}
+
+/// Returns the newest tag of the same shape that is not older than `current`. docs/versions.md has the rules.
 ///
-/// A tag without a version is returned unchanged. `None` means that no tag meets the requirement.
-pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq>) -> Option<Tag> {
-    let Some(own) = TagVersion::parse(current.as_str()) else {
-        return requirement.is_none().then(|| current.clone());
-    };
+/// `None` means that the current tag has no version, or that no tag meets the requirement. A release never moves to a pre-release. A pre-release moves to the newest release, or without a newer release to the
+/// newest pre-release.
+pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq>) -> Option<Newest> {
+    let own = TagVersion::parse(current.as_str())?;
     let meets =
         |version: &TagVersion<'_>| requirement.is_none_or(|wanted| wanted.matches(&version.release()));
-    let mut best = meets(&own).then(|| (current.as_str(), own.clone()));
-    for tag in all {
-        let Some(version) = TagVersion::parse(tag.as_str()).filter(|version| version.is_same_variant(&own))
-        else {
-            continue;
-        };
-        let minimum = best.as_ref().map_or(&own, |(_, best)| best);
-        if meets(&version) && version.compare(minimum) == Ordering::Greater {
-            best = Some((tag.as_str(), version));
-        }
-    }
-    let (best, _) = best?;
-    best.parse().ok()
+    let parsed = all.iter().filter_map(|tag| Some((tag.as_str(), TagVersion::parse(tag.as_str())?)));
+    let family: Vec<_> = parsed.filter(|(_, version)| version.is_same_family(&own)).collect();
+    let same_shape = family.iter().map(|(_, version)| version).filter(|version| version.is_same_shape(&own));
+    let scheme = Scheme::of(same_shape.chain([&own]));
+    let newer: Vec<Candidate<'_, '_>> = family
+        .iter()
+        .map(|(tag, version)| Candidate { tag, version })
+        .filter(|one| scheme.is_comparable(&own, one.version) && meets(one.version))
+        .filter(|one| one.version.compare_in_scheme(&own) == Ordering::Greater)
+        .collect();
+    let own = Candidate { tag: current.as_str(), version: &own };
+    let same_shape = newer.iter().filter(|one| one.version.is_same_shape(own.version));
+    let best = best(own, same_shape.copied()).or_else(|| meets(own.version).then_some(own))?;
+    let is_ahead = |one: &&Candidate<'_, '_>| {
+        one.version.is_release() && one.version.compare_versions(best.version) == Ordering::Greater
+    };
+    let other_base = newer.iter().filter(is_ahead).copied().max_by(by_age);
+    Some(Newest { tag: best.tag.parse().ok()?, other_base: other_base.and_then(|one| one.tag.parse().ok()) })
+}
+
+/// Returns the newest release, or the newest pre-release for a pre-release.
+fn best<'a, 'v>(
+    own: Candidate<'a, 'v>,
+    newer: impl Iterator<Item = Candidate<'a, 'v>> + Clone,
+) -> Option<Candidate<'a, 'v>> {
+    let release = newer.clone().filter(|one| one.version.is_release()).max_by(by_age);
+    release.or_else(|| newer.filter(|_| !own.version.is_release()).max_by(by_age))
+}
+
+/// Orders tags by age. Tags of the same version, such as `2024.1` and `2024.01`, are ordered by their text.
+fn by_age(one: &Candidate<'_, '_>, other: &Candidate<'_, '_>) -> Ordering {
+    one.version.compare_in_scheme(other.version).then_with(|| one.tag.cmp(other.tag))
 }
 
 /// Returns the tags that are more specific than `current`, the most specific first.
 ///
 /// The order is total, so that a second run changes nothing.
 pub(super) fn more_specific(current: &Tag, all: &[Tag]) -> Vec<Tag> {
-    let is_more_specific = |tag: &&Tag| by_specificity(tag, current) == Ordering::Less;
-    let mut tags: Vec<Tag> = all.iter().filter(is_more_specific).cloned().collect();
+    let own = (current, TagVersion::parse(current.as_str()));
+    let parsed = all.iter().map(|tag| (tag, TagVersion::parse(tag.as_str())));
+    let mut tags: Vec<_> = parsed.filter(|one| by_specificity(one, &own) == Ordering::Less).collect();
     tags.sort_by(by_specificity);
-    tags
+    tags.into_iter().map(|(tag, _)| tag.clone()).collect()
 }
 
 /// Orders versions before words, more numbers before fewer, releases before pre-releases, and newer before
-/// older.
-fn by_specificity(a: &Tag, b: &Tag) -> Ordering {
-    let (left, right) = (TagVersion::parse(a.as_str()), TagVersion::parse(b.as_str()));
-    match (&left, &right) {
-        (Some(left), Some(right)) => right
-            .numbers
-            .len()
-            .cmp(&left.numbers.len())
+/// older. A date is as specific as one number.
+fn by_specificity(
+    (a, left): &(&Tag, Option<TagVersion<'_>>),
+    (b, right): &(&Tag, Option<TagVersion<'_>>),
+) -> Ordering {
+    let numbers = |version: &TagVersion<'_>| if version.is_calendar() { 1 } else { version.numbers.len() };
+    match (left, right) {
+        (Some(left), Some(right)) => numbers(right)
+            .cmp(&numbers(left))
             .then_with(|| right.is_release().cmp(&left.is_release()))
             .then_with(|| right.compare(left))
             .then_with(|| a.as_str().len().cmp(&b.as_str().len()))
@@ -60,81 +96,4 @@ fn by_specificity(a: &Tag, b: &Tag) -> Ordering {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tags(names: &[&str]) -> Vec<Tag> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    #[track_caller]
-    fn check(current: &str, requirement: &str, expected: Option<&str>) {
-        let all = tags(&[
-            "3",
-            "3.8",
-            "3.9",
-            "3.10",
-            "3.10.4",
-            "3.11.0",
-            "3.13",
-            "4.0",
-            "3.9-slim",
-            "3.12-slim",
-            "3.13-alpine",
-            "3.14rc1",
-            "3.14rc2",
-            "3.14.0rc1",
-            "v3.20",
-            "20240807",
-            "latest",
-            "bookworm",
-            "3.9-slim-bookworm",
-            "bookworm-20240904",
-            "bookworm-20241016",
-            "2024.10",
-            "3.14-rc",
-        ]);
-        let requirement = (!requirement.is_empty()).then(|| requirement.parse().unwrap());
-        let found = newest(&current.parse().unwrap(), &all, requirement.as_ref());
-        assert_eq!(found.as_ref().map(Tag::as_str), expected, "{current} {requirement:?}");
-    }
-
-    #[test]
-    fn moves_to_the_newest_of_the_same_kind() {
-        check("3.9", "", Some("4.0"));
-        check("3.9", "^3.9", Some("3.13"));
-        check("3.9", "~3.9", Some("3.9"));
-        check("3.9", ">=3.9, <3.11", Some("3.10"));
-        check("3.9-slim", "^3", Some("3.12-slim"));
-        check("3.9-slim-bookworm", "", Some("3.9-slim-bookworm"));
-        check("3.9.1", "", Some("3.11.0"));
-        check("3", "", Some("3"));
-        check("3.14rc1", "", Some("3.14rc2"));
-        check("v3.1", "", Some("v3.20"));
-        check("bookworm-20240904", "", Some("bookworm-20241016"));
-    }
-
-    #[test]
-    fn never_moves_to_an_older_version_or_another_kind() {
-        check("5.0", "", Some("5.0"));
-        check("latest", "", Some("latest"));
-        check("bookworm", "", Some("bookworm"));
-        check("latest", "^3", None);
-        check("3.9", "^7", None);
-        check("4.0", "^3", None);
-    }
-
-    #[test]
-    fn prefers_the_most_specific_tag() {
-        let all = tags(&["latest", "3", "3.13-slim", "3.13.1-slim", "3.13.1", "3.13", "stable", "3.14.0rc1"]);
-        let check = |current: &str, expected: &[&str]| {
-            let found = more_specific(&current.parse().unwrap(), &all);
-            assert_eq!(found.iter().map(Tag::as_str).collect::<Vec<_>>(), expected, "{current}");
-        };
-        check("stable", &["3.13.1", "3.13.1-slim", "3.14.0rc1", "3.13", "3.13-slim", "3", "latest"]);
-        check("3.13", &["3.13.1", "3.13.1-slim", "3.14.0rc1"]);
-        // A resolved tag stays unchanged.
-        check("3.13.1-slim", &["3.13.1"]);
-        check("3.13.1", &[]);
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tag_rules::TagRules;
-use super::version::newest_first;
+use super::version::sorted_newest_first;
 use crate::copy::PlatformSelection;
 use crate::customize::Customization;
 use crate::oci::{Prefix, Reference, Repository, Tag};
@@ -76,8 +76,7 @@ impl Entry {
         let Some(rules) = &self.rules else { return vec![self.clone()] };
         let decisions = rules.decide(tags);
         let selected = tags.iter().zip(decisions).filter(|(_, decision)| decision.is_in());
-        let mut selected: Vec<&Tag> = selected.map(|(tag, _)| tag).chain(&rules.exact).collect();
-        selected.sort_by(|a, b| newest_first(a, b));
+        let mut selected = sorted_newest_first(selected.map(|(tag, _)| tag).chain(&rules.exact));
         selected.dedup();
         selected.into_iter().map(|tag| self.with_tag(tag.clone())).collect()
     }

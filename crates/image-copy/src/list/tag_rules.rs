@@ -18,7 +18,7 @@ use crate::oci::Tag;
 /// `suffix`, `semver` and `newest` read the version in a tag. The text around the version must be known:
 /// - Before it, there is nothing or `v`, or the text with which a matching `include` pattern starts.
 /// - After it, there is `suffix`, or the text with which a matching `include` pattern ends. A regular expression
-///   allows any text.
+///   allows any text. Numbers of builds are not part of the text: `-jdk` follows the version in `17.0.3_7-jdk`.
 ///
 /// So `^3` selects `3.13` and `v3.13`, but not `3.13-slim`. Pre-releases and dates are out, unless a range of
 /// `semver` names one.
@@ -164,15 +164,19 @@ impl TagRules {
             return Ok(None);
         }
         let version = TagVersion::parse(tag).ok_or(OutReason::NoVersion)?;
-        let TagVersion { prefix, suffix, .. } = version;
+        let TagVersion { prefix, suffix, variant, .. } = version;
         if !matches!(prefix, "" | "v") && !included.iter().any(|pattern| pattern.starts_with(prefix)) {
             return Err(OutReason::Prefix(prefix));
         }
         let wanted = self.suffix.as_deref().unwrap_or_default();
-        if suffix != wanted {
+        let is_wanted = suffix == wanted || (variant == wanted && !variant.is_empty());
+        if !is_wanted {
+            let ends = |pattern: &&TagPattern| {
+                pattern.ends_with(suffix) || (!variant.is_empty() && pattern.ends_with(variant))
+            };
             match suffix {
                 "" => return Err(OutReason::NoSuffix(wanted)),
-                _ if included.iter().any(|pattern| pattern.ends_with(suffix)) => {}
+                _ if included.iter().any(ends) => {}
                 _ => return Err(OutReason::Suffix(suffix)),
             }
         }

@@ -114,7 +114,7 @@ pub(super) fn apply_resolution(
     lookup: &Lookup,
     resolution: &Resolution,
 ) -> Option<RawReference> {
-    let Resolution::Tag(tag, digest) = resolution else { return None };
+    let Resolution::Tag { tag, digest, .. } = resolution else { return None };
     let tagged = target.with_tag(tag.as_str());
     Some(match lookup {
         Lookup::SpecificTag => tagged,

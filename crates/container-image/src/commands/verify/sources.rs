@@ -36,7 +36,7 @@ impl Sources {
         let mut digests = HashMap::new();
         for (reference, resolution) in references.iter().zip(resolutions) {
             match resolution {
-                Ok(Resolution::Tag(_, digest)) => {
+                Ok(Resolution::Tag { digest, .. }) => {
                     digests.insert(reference.to_string(), digest);
                 }
                 Ok(Resolution::Unchanged) => {}

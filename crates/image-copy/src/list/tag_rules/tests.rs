@@ -125,6 +125,13 @@ fn each_decision_has_one_reason() {
     check_reason(&["semver=^3", "suffix=-slim"], "3.13-slim", true, "is in the range ^3");
     check_reason(&["suffix=-slim"], "3.13-slim", true, "has the suffix -slim");
     check_reason(&["suffix=-slim"], "3.13-slim-bookworm", false, "has the suffix -slim-bookworm");
+    check_reason(&["suffix=-jdk"], "17.0.3_7-jdk", true, "has the suffix -jdk");
+    check_reason(&["semver=^17", "include=*-jdk"], "17.0.3_7-jdk", true, "is in the range ^17");
+    check_reason(&["suffix=-jdk"], "17.0.3_7-jre", false, "has the suffix _7-jre");
+    check_reason(&["newest=1"], "24.0.1-0", false, "has the suffix -0");
+    check_reason(&["newest=1", "include=*-"], "24.0.1-0", false, "matches no included pattern");
+    check_reason(&["newest=1"], "2023-10-01", true, "is version 1 of the newest 1");
+    check_reason(&["newest=1"], "pr-12", false, "has no version");
     check_reason(&["semver=*"], "3.14.0rc1", false, "is a pre-release");
     check_reason(&["semver=>=3.14.0-rc.1"], "3.14.0rc1", true, "is in the range >=3.14.0-rc.1");
     check_reason(&["semver=>=3.14.0-rc.1"], "3.15.0rc1", false, "is outside the range");
@@ -136,6 +143,19 @@ fn each_decision_has_one_reason() {
     let decisions = rules.decide(&tags);
     assert_eq!(decisions[0].to_string(), "is older than the newest 1");
     assert_eq!(decisions[1].to_string(), "is version 1 of the newest 1");
+}
+
+/// The newest build of a version is the newest.
+#[test]
+fn builds_order_tags_of_the_same_version() {
+    let (rules, tags) = (
+        rules(&["newest=2", "suffix=-jdk"]),
+        tags(&["17.0.3_7-jdk", "17.0.9_9-jdk", "17.0.9_10-jdk", "17.0.10_7-jdk", "17.0.10_7-jre"]),
+    );
+    let decisions = rules.decide(&tags);
+    let selected = tags.iter().zip(&decisions).filter(|(_, decision)| decision.is_in());
+    let selected: Vec<&str> = selected.map(|(tag, _)| tag.as_str()).collect();
+    assert_eq!(selected, ["17.0.9_10-jdk", "17.0.10_7-jdk"]);
 }
 
 #[test]
