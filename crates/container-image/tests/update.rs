@@ -216,6 +216,7 @@ async fn a_check_changes_nothing_and_exits_with_3() {
         "path": "compose.yml", "line": 2, "column": 14,
         "from": "docker.io/library/python:3.9", "to": format!("docker.io/library/python:3.9@{digest}"),
         "evidence": "field",
+        "new_major": false,
     });
     assert_eq!(document, serde_json::json!({"changes": [change], "failures": [], "notes": []}));
     assert_eq!((json.code, json.stderr.as_str()), (Some(3), ""));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::commit::WrittenFile;
 use super::messages;
 use super::selection::{self, Selection};
+use super::version_notes;
 use crate::args::{UpdateArgs, Verbosity};
 use crate::documents::Document;
 use crate::edit::{self, Change, FileSnapshot};
@@ -231,13 +232,15 @@ impl FileChange<'_> {
     fn values(&self) -> impl Iterator<Item = Value> {
         self.images.iter().map(|(index, wanted)| {
             let (line, column) = self.document.position(*index);
+            let image = &self.document.scan.images[*index].image;
             json!({
                 "path": self.document.file.name,
                 "line": line,
                 "column": column,
-                "from": self.document.scan.images[*index].image.to_string(),
+                "from": image.to_string(),
                 "to": wanted.to_string(),
                 "evidence": self.document.scan.images[*index].evidence.name(),
+                "new_major": version_notes::is_new_major(image, wanted),
             })
         })
     }

@@ -4,6 +4,7 @@ mod changes;
 mod commit;
 mod messages;
 mod selection;
+mod version_notes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -102,8 +103,10 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
         apply_resolutions(verbosity, &selection, &targets, &resolutions);
     // The failures are printed in one block.
     report::unresolved::print(&unresolved, &args.connection, verbosity);
+    let version_notes = version_notes::notes(&selection, &targets, &resolutions);
     if verbosity != Verbosity::Quiet {
-        unconfirmed.iter().for_each(|guess| report::note(guess.message.trim_end_matches('.')));
+        print_entries(&unconfirmed);
+        print_entries(&version_notes);
     }
     let changes = Changes::of(&documents.all, &selection, &wanted);
     if let Some(checkout) = &checkout
@@ -123,7 +126,7 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
         let files = documents.errors.iter().chain(outcome.failed.values());
         let failures: Vec<Entry> =
             files.map(|line| Entry::of_file(line)).chain(unresolved.iter().map(entry)).collect();
-        let notes: Vec<Entry> = guesses.iter().map(entry).chain(unconfirmed).collect();
+        let notes: Vec<Entry> = guesses.iter().map(entry).chain(unconfirmed).chain(version_notes).collect();
         let document = changes.document(&outcome, &failures, &notes);
         outcome.is_printed &= report::print(&escaped_json(&format!("{document:#}")), "") == ExitCode::SUCCESS;
     }
@@ -143,6 +146,10 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+fn print_entries(notes: &[Entry]) {
+    notes.iter().for_each(|note| report::note(note.message.trim_end_matches('.')));
 }
 
 fn print_notes(documents: &Documents, verbosity: Verbosity) {
@@ -260,6 +267,7 @@ fn apply_resolutions<'a>(
                     resolved.wanted.insert(target.clone(), result);
                 }
                 // With a range, the user needs to know about images outside of it.
+                None if version_notes::lacks_version(target, lookup) => {}
                 None if verbosity == Verbosity::Verbose || matches!(lookup, Lookup::NewestTag(Some(_))) => {
                     log::print(verbosity, &messages::unchanged(target, lookup));
                 }
