@@ -51,6 +51,9 @@ enum Kind {
 /// Maximum number of aliases in a row. Real templates have no chains.
 const MAX_ALIAS_CHAIN: usize = 8;
 
+/// Maximum nesting of all nodes with their alias targets, so that every recursion over a tree ends.
+const MAX_EXPANDED_NESTING: usize = 300;
+
 /// Maximum number of entries that a lookup compares one by one. A larger mapping has an index, because a file can
 /// contain as many lookups as entries.
 const MAX_UNINDEXED_ENTRIES: usize = 32;
@@ -73,7 +76,12 @@ impl Tree {
             granit_parser::options! { flow_nesting_limit: MAX_NESTING, block_nesting_limit: MAX_NESTING };
         for next in Parser::new_from_str_with_options(text, limits) {
             let (event, span) = next.map_err(|error| syntax_error(&error))?;
-            builder.add(event, span.byte_range().unwrap_or_default(), span.start.line());
+            let range = span.byte_range().unwrap_or_default();
+            let at = range.start;
+            if builder.add(event, range, span.start.line()) > MAX_EXPANDED_NESTING {
+                let reason = "the aliases are nested too deeply".into();
+                return Err(SyntaxError { at, line: span.start.line(), reason });
+            }
         }
         Ok(builder.build())
     }
@@ -193,13 +201,16 @@ fn syntax_error(error: &ScanError) -> SyntaxError {
 struct TreeBuilder {
     nodes: Vec<Node>,
     roots: Vec<Id>,
-    /// Sequences and mappings without an end event.
-    open: Vec<Id>,
+    /// Sequences and mappings without an end event, each with the nesting below it.
+    open: Vec<(Id, usize)>,
     anchors: HashMap<usize, Id>,
+    /// Nesting of each node that has ended. An alias inside of its own node forms a cycle.
+    nesting: Vec<usize>,
 }
 
 impl TreeBuilder {
-    fn add(&mut self, event: Event<'_>, range: Range<usize>, line: usize) {
+    /// Adds an event, and returns the nesting of its node with alias targets.
+    fn add(&mut self, event: Event<'_>, range: Range<usize>, line: usize) -> usize {
         let (kind, anchor, tag) = match event {
             Event::Scalar(text, _, anchor, tag) => (Kind::Scalar(text.into()), anchor, tag),
             Event::SequenceStart(_, anchor, tag) => (Kind::Sequence(Vec::new()), anchor, tag),
@@ -209,24 +220,42 @@ impl TreeBuilder {
                 None => (Kind::Scalar("".into()), 0, None),
             },
             Event::SequenceEnd | Event::MappingEnd => {
-                self.open.pop();
-                return;
+                let Some((id, below)) = self.open.pop() else { return 0 };
+                return self.end(id, below + 1);
             }
-            _ => return,
+            _ => return 0,
         };
         let id = self.nodes.len();
-        match self.open.last().map(|parent| &mut self.nodes[*parent].kind) {
+        match self.open.last().map(|(parent, _)| &mut self.nodes[*parent].kind) {
             Some(Kind::Sequence(children) | Kind::Mapping(children)) => children.push(id),
             _ => self.roots.push(id),
         }
-        if matches!(kind, Kind::Sequence(_) | Kind::Mapping(_)) {
-            self.open.push(id);
-        }
+        let nesting = match &kind {
+            Kind::Sequence(_) | Kind::Mapping(_) => None,
+            Kind::Alias(target) => Some(self.nesting[*target]),
+            Kind::Scalar(_) => Some(1),
+        };
         if anchor > 0 {
             self.anchors.insert(anchor, id);
         }
         let tag = tag.as_deref().and_then(local_tag);
         self.nodes.push(Node { kind, tag, range, line });
+        self.nesting.push(0);
+        match nesting {
+            Some(nesting) => self.end(id, nesting),
+            None => {
+                self.open.push((id, 0));
+                0
+            }
+        }
+    }
+
+    fn end(&mut self, id: Id, nesting: usize) -> usize {
+        self.nesting[id] = nesting;
+        if let Some((_, below)) = self.open.last_mut() {
+            *below = nesting.max(*below);
+        }
+        nesting
     }
 
     fn build(self) -> Tree {
@@ -245,6 +274,20 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+
+    #[test]
+    fn limits_the_nesting_of_aliases() {
+        let chain = |length: usize| {
+            let mut text = String::from("- &a0 [x]\n");
+            for level in 1..length {
+                writeln!(text, "- &a{level} {{k: *a{}}}", level - 1).unwrap();
+            }
+            Tree::parse(&text).map(|_| ()).map_err(|error| (error.line, error.reason.to_string()))
+        };
+        assert_eq!(chain(290), Ok(()));
+        assert_eq!(chain(100_000), Err((300, "the aliases are nested too deeply".to_owned())));
+        assert!(Tree::parse("&a [*a, {b: *a}]").is_ok(), "a cycle");
+    }
 
     #[test]
     fn finds_the_keys_of_large_mappings_as_in_small_ones() {

@@ -123,9 +123,10 @@ fn shown(style: PatchStyle, line: &[u8]) -> Cow<'_, [u8]> {
 fn header_name(side: char, name: &[u8]) -> Vec<u8> {
     let is_plain = |c: char| is_visible(c) && !matches!(c, '"' | '\\');
     let text = std::str::from_utf8(name).ok();
-    if let Some(text) = text.filter(|text| text.chars().all(is_plain)) {
+    // GNU patch ignores spaces at the end of a name.
+    if let Some(text) = text.filter(|text| text.chars().all(is_plain) && !text.ends_with(' ')) {
         // Without a tab, GNU patch ends the name at the first space.
-        let end = if text.contains(char::is_whitespace) { "\t" } else { "" };
+        let end = if text.contains(' ') { "\t" } else { "" };
         return format!("{side}/{text}{end}").into_bytes();
     }
     let mut quoted = format!("\"{side}/").into_bytes();

@@ -18,8 +18,8 @@ pub(super) enum Truth {
 impl Evaluator<'_> {
     /// Evaluates the condition with this name.
     pub(super) fn named_condition(&self, at: Id, name: &str) -> Result<Truth, TemplateError> {
-        match self.section("Conditions").find(|(other, _)| *other == name) {
-            Some((_, condition)) => self.condition(condition),
+        match self.declaration("Conditions", name) {
+            Some(condition) => self.condition(condition),
             None if self.has_transform => Ok(Truth::Unknown(Unknown::new("it depends on a transform"))),
             None => {
                 let problem = format!("condition {} does not exist. Correct the name", quoted(name));

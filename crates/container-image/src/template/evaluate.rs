@@ -1,7 +1,7 @@
 //! Evaluates the resources of a template.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use image_copy::yaml::{Id, Tree};
 use image_copy_aws::Partition;
@@ -97,9 +97,9 @@ impl<'a> Evaluator<'a> {
         tree.get(self.root, name).into_iter().flat_map(move |section| tree.entries(section))
     }
 
-    /// Returns the declaration of a resource.
-    pub(super) fn declaration(&self, name: &str) -> Option<Id> {
-        self.section("Resources").find(|(other, _)| *other == name).map(|(_, declaration)| declaration)
+    /// Returns an entry of a section of the template.
+    pub(super) fn declaration(&self, section: &str, name: &str) -> Option<Id> {
+        self.tree.get(self.root, section).and_then(|section| self.tree.get(section, name))
     }
 
     /// Returns a resource, unless its condition is false.
@@ -193,10 +193,9 @@ impl<'a> Evaluator<'a> {
             None => Vec::new(),
         };
         let own: Vec<(&str, Id)> = tree.entries(id).filter(|(key, _)| *key != "<<").collect();
-        let others = merged.into_iter().flat_map(|from| tree.entries(from)).collect::<Vec<_>>();
-        let others = others.into_iter().filter(|(key, _)| !own.iter().any(|(name, _)| name == key));
-        let others: Vec<_> = others.collect();
-        own.into_iter().chain(others)
+        let names: HashSet<&str> = own.iter().map(|(name, _)| *name).collect();
+        let others = merged.into_iter().flat_map(move |from| tree.entries(from));
+        own.into_iter().chain(others.filter(move |(key, _)| !names.contains(key)))
     }
 
     /// Returns the name of an intrinsic function without `Fn::`, and its argument.
@@ -239,7 +238,7 @@ impl<'a> Evaluator<'a> {
             name if name.starts_with("AWS::") => return unknown(&format!("it depends on {name}")),
             _ => {}
         }
-        if let Some((_, declaration)) = self.section("Parameters").find(|(other, _)| *other == name) {
+        if let Some(declaration) = self.declaration("Parameters", name) {
             let value = parameters::value(self.tree, name, declaration, inputs);
             // The declaration itself has the error.
             return value.or_else(|_| unknown(&format!("parameter {name} has no valid value")));
@@ -265,7 +264,7 @@ impl<'a> Evaluator<'a> {
     /// If the template does not define it, or if its condition is false: CloudFormation rejects both as
     /// unresolved dependencies.
     fn existing_resource(&self, at: Id, name: &str) -> Result<Option<Id>, TemplateError> {
-        let Some(declaration) = self.declaration(name) else {
+        let Some(declaration) = self.declaration("Resources", name) else {
             let problem = format!("{} is neither a resource nor a parameter. Correct the name", quoted(name));
             return if self.has_transform { Ok(None) } else { Err(self.error(at, problem)) };
         };

@@ -45,6 +45,7 @@ fn quotes_names() {
         (&b"a.txt"[..], "a.txt"),
         ("é/-x".as_bytes(), "é/-x"),
         (b"my file", "my file\t"),
+        (b"my file ", "\"my file \""),
         ("a\t\"\u{202e}.txt".as_bytes(), "\"a\\011\\042\\342\\200\\256.txt\""),
         (b"a\\b c\xff", "\"a\\134b c\\377\""),
     ] {
