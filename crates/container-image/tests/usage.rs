@@ -37,7 +37,11 @@ async fn reports_invalid_usage_in_one_line() {
             "error: invalid value 'images.txt' for '<SOURCE>': expected an image; the command sync copies lists. For more information, try '--help'.\n",
         ),
         (
-            "pin --all",
+            "copy a.example/a:1 a.example/b:1 b.example/mirror",
+            "error: unexpected argument 'b.example/mirror' found. Tip: the command sync copies several images. For more information, try '--help'.\n",
+        ),
+        (
+            "--quiet pin --all",
             "error: unexpected argument '--all' found. Tip: remove --all, because pin does this without an option. For more information, try '--help'.\n",
         ),
         (

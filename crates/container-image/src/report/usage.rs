@@ -58,10 +58,11 @@ fn start_of(argument: &str) -> String {
 
 /// Returns a tip that the parser cannot have: `argument` belongs to an option or to another command.
 fn own_tip(error: &clap::Error) -> Option<String> {
-    let command = env::args().nth(1).unwrap_or_default();
-    let argument = match error.get(ContextKind::InvalidArg)? {
-        ContextValue::String(argument) => argument,
-        ContextValue::Strings(missing)
+    // Options in front of the command have no value.
+    let command = env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let argument = match (error.kind(), error.get(ContextKind::InvalidArg)?) {
+        (ErrorKind::UnknownArgument, ContextValue::String(argument)) => argument,
+        (ErrorKind::MissingRequiredArgument, ContextValue::Strings(missing))
             if command == "update" && missing.iter().any(|one| one.contains("--all")) =>
         {
             return Some("to pin all images to digests, use the command pin".into());
@@ -78,6 +79,7 @@ fn own_tip(error: &clap::Error) -> Option<String> {
         ("pin", "--image-reference" | "--latest" | "--resolve-tag" | "--semver") => {
             Some(format!("the command update has the option {argument}"))
         }
+        ("copy", image) if !image.starts_with('-') => Some("the command sync copies several images".into()),
         ("list", "--commit" | "--email" | "--username") => {
             Some(format!("remove {argument}, because list makes no commit"))
         }
