@@ -30,6 +30,8 @@ pub(super) struct ImageFinder<'a> {
     split: Vec<split::SplitImage>,
     /// Nodes behind aliases.
     shared: HashSet<Id>,
+    /// Images that the file itself builds.
+    built: HashSet<&'a str>,
 }
 
 /// Facts about the mapping around a value.
@@ -53,6 +55,7 @@ impl<'a> ImageFinder<'a> {
             fields: HashMap::new(),
             split: Vec::new(),
             shared: HashSet::new(),
+            built: HashSet::new(),
         }
     }
 
@@ -62,7 +65,7 @@ impl<'a> ImageFinder<'a> {
         self.visit(root, Surroundings::default());
     }
 
-    /// Returns the images in file order.
+    /// Returns all images.
     pub(super) fn images(mut self) -> Vec<ImageMatch> {
         let mut images = Vec::new();
         let split = std::mem::take(&mut self.split);
@@ -82,8 +85,17 @@ impl<'a> ImageFinder<'a> {
             self.search(node, &mut images);
         }
         comments::search(self.text, &self.scalars, &mut images);
-        images.sort_by_key(ImageMatch::start);
+        images.retain(|one| !self.built.contains(one.image.to_string().as_str()));
         images
+    }
+
+    /// Notes the images of a value, which is a list of any kind.
+    fn add_built(&mut self, node: Id) {
+        let tree = self.tree;
+        let items = tree.items(node).unwrap_or(&[]);
+        for text in items.iter().chain([&node]).filter_map(|node| tree.text(*node)) {
+            self.built.extend(text.split([' ', ',', '\n', '=']));
+        }
     }
 
     fn visit(&mut self, node: Id, around: Surroundings) {
@@ -96,8 +108,13 @@ impl<'a> ImageFinder<'a> {
             return self.scalar(node, target, value, around);
         }
         // The target of an alias is visited at its own place. This also ends cycles.
-        if target != node || self.role() == Some(Role::Skipped) {
+        if target != node {
             return;
+        }
+        match self.role() {
+            Some(Role::Skipped) => return,
+            Some(Role::Built) => return self.add_built(node),
+            _ => {}
         }
         match tree.items(node) {
             Some(items) => self.items(items, around),
@@ -153,15 +170,16 @@ impl<'a> ImageFinder<'a> {
         if is_own {
             self.scalars.push(self.tree.range(node));
         }
-        if value.len() < MIN_IMAGE_BYTES {
+        if value.is_empty() {
             return;
         }
         let option = value.split_once('=').map(|(option, _)| option);
         if around.is_output || option.is_some_and(|option| OUTPUT_OPTIONS.contains(&option)) {
-            return;
+            return self.add_built(node);
         }
         let key = self.key();
         let role = match self.role() {
+            Some(Role::Built) => return self.add_built(node),
             Some(Role::Skipped) if !value::is_image_url(value) => return,
             Some(role) => role,
             None if is_image_key(key) => Role::TaggedImage,
@@ -170,7 +188,7 @@ impl<'a> ImageFinder<'a> {
         };
         let names_image = matches!(role, Role::Image | Role::TaggedImage);
         if around.is_built && names_image {
-            return;
+            return self.add_built(node);
         }
         if value::is_image_url(value) {
             self.fields.insert(target, Role::Image);
@@ -195,9 +213,6 @@ impl<'a> ImageFinder<'a> {
         images.extend(scalar::find(self.text, self.tree.range(node), value, |_, _| true));
     }
 }
-
-/// Minimum length of a short name with a tag, or of an instruction.
-const MIN_IMAGE_BYTES: usize = 3;
 
 /// Returns true if the mapping also describes the build of its image, as in Compose and Ansible.
 fn is_built(tree: &Tree, mapping: Id) -> bool {

@@ -35,15 +35,17 @@ pub(super) enum Role {
     TaggedImage,
     /// A text that can contain images.
     Text,
-    /// Nothing below this value is an image, or the file itself builds it.
+    /// Nothing below this value is an image.
     Skipped,
+    /// Images that the file itself builds.
+    Built,
 }
 
 use Format::{
     Azure, Bake, Bitbucket, CircleCi, CloudBuild, Compose, Crd, Devcontainer, Drone, GitHub, GitLab,
     Kubernetes, Other, Skaffold,
 };
-use Role::{Image, Skipped, Text};
+use Role::{Built, Image, Skipped, Text};
 
 /// Values of each format. The first pattern that matches wins.
 const VALUES: &[(Format, &[(&str, Role)])] = &[
@@ -57,20 +59,20 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
         ],
     ),
     // https://docs.docker.com/build/bake/reference
-    (Bake, &[("target.*.tags", Skipped), ("target.*.cache-from", Skipped), ("target.*.cache-to", Skipped)]),
+    (Bake, &[("target.*.tags", Built), ("target.*.cache-from", Skipped), ("target.*.cache-to", Skipped)]),
     // https://support.atlassian.com/bitbucket-cloud/docs/docker-image-options
     (Bitbucket, &[("**.image", Image), ("**.image.name", Image)]),
     // https://circleci.com/docs/configuration-reference. An image of `machine` is a virtual machine.
     (CircleCi, &[("**.docker[].image", Image), ("**.machine.image", Skipped)]),
-    // https://cloud.google.com/build/docs/build-config-file-schema. `images` are built.
-    (CloudBuild, &[("steps[].name", Image), ("images", Skipped), ("artifacts.images", Skipped)]),
+    // https://cloud.google.com/build/docs/build-config-file-schema. `images` are pushed.
+    (CloudBuild, &[("steps[].name", Image), ("images", Built), ("artifacts.images", Built)]),
     // https://docs.docker.com/reference/compose-file
     (
         Compose,
         &[
             ("services.*.image", Image),
             ("x-*.**.image", Image),
-            ("**.build.tags", Skipped),
+            ("**.build.tags", Built),
             ("**.build.cache_from", Skipped),
             ("**.build.cache_to", Skipped),
             ("**.labels.*", Text),
@@ -82,7 +84,7 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
     (Devcontainer, &[("image", Image), ("build.cacheFrom", Skipped)]),
     // https://docs.drone.io/pipeline/docker/syntax, https://woodpecker-ci.org/docs/usage/workflow-syntax
     (Drone, &[("**.settings.tags", Skipped), ("**.image", Image)]),
-    // https://docs.github.com/actions/reference/workflow-syntax-for-github-actions. `with.tags` are built.
+    // https://docs.github.com/actions/reference/workflow-syntax-for-github-actions. `tags` are pushed.
     (
         GitHub,
         &[
@@ -90,7 +92,7 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
             ("jobs.*.container.image", Image),
             ("jobs.*.services.*.image", Image),
             ("runs.image", Skipped),
-            ("**.with.tags", Skipped),
+            ("**.with.tags", Built),
             ("**.with.images", Skipped),
             ("**.with.cache-from", Skipped),
             ("**.with.cache-to", Skipped),
@@ -126,7 +128,7 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
         ],
     ),
     // https://skaffold.dev/docs/references/yaml. Artifacts are built.
-    (Skaffold, &[("**.artifacts[].image", Skipped), ("test[].image", Skipped), ("**.image", Image)]),
+    (Skaffold, &[("**.artifacts[].image", Built), ("test[].image", Built), ("**.image", Image)]),
 ];
 
 /// Values of all formats.

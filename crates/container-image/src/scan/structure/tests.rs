@@ -38,6 +38,8 @@ services:
   own:
     build: {context: ., tags: ['ghcr.io/acme/own:1'], args: {BASE_IMAGE: 'node:20', TAG: 'a:1'}}
     image: acme/own:1
+  same: {image: 'acme/own:1'}
+  tagged: {image: 'ghcr.io/acme/own:1'}
   pulled: {image: acme/pulled:1, build: null}
   default: {image: '${IMAGE:-nginx:1}'}
   other: {image: \"${IMAGE-nginx:2}\"}

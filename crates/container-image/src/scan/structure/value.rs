@@ -30,12 +30,16 @@ pub(super) fn is_image_url(value: &str) -> bool {
 pub(super) fn image(value: &str, role: Role) -> Option<(RawReference, Range<usize>)> {
     let text = default_value(value.trim())?;
     let text = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    // Another program adds the end.
+    if text.ends_with(['-', '_', '.']) {
+        return None;
+    }
     let image: RawReference = text.parse().ok()?;
     let is_tagged = image.tag.is_some() || image.digest.is_some();
     let is_image = match role {
         Role::Image => is_tagged || is_short_name(&image.name),
         Role::TaggedImage => is_tagged,
-        Role::Text | Role::Skipped => false,
+        Role::Text | Role::Skipped | Role::Built => false,
     };
     let start = text.as_ptr() as usize - value.as_ptr() as usize;
     (is_image && is_image_name(&image)).then_some((image, start..start + text.len()))
@@ -52,11 +56,11 @@ fn default_value(mut value: &str) -> Option<&str> {
     Some(value)
 }
 
-/// Returns true if a registry can have the image. Ratios such as `16:9` are none.
+/// Returns true if a registry can have the image. Ratios such as `16:9` and IDs of local images are none.
 pub(super) fn is_image_name(image: &RawReference) -> bool {
     image.name.contains(|c: char| c.is_ascii_alphabetic())
         && !image.is_codebuild_image()
-        && image.name != "scratch"
+        && !matches!(image.name.as_str(), "scratch" | "sha256" | "sha512")
 }
 
 /// Returns true if a name without a tag is the name of an image.
@@ -111,6 +115,8 @@ mod tests {
             "$(image):1",
             "<IMAGE>",
             "16:9",
+            "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "acme/app:1-",
             "true",
             "null",
             "logo.png",
