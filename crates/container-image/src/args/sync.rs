@@ -63,9 +63,6 @@ pub(crate) struct SyncArgs {
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 
-    #[command(flatten)]
-    pub(crate) creation: CreationArgs,
-
     /// Plan all copies, and copy nothing. Reading the manifests of changed images counts as pulls
     #[arg(long, conflicts_with = "check", help_heading = heading::OUTPUT)]
     pub(crate) dry_run: bool,
@@ -89,6 +86,9 @@ pub(crate) struct SyncArgs {
     /// Format of the report
     #[arg(long, value_name = "FORMAT", requires = "report", default_value = "json", help_heading = heading::OUTPUT)]
     pub(crate) report_format: ReportFormat,
+
+    #[command(flatten)]
+    pub(crate) creation: CreationArgs,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
