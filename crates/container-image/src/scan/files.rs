@@ -251,9 +251,11 @@ fn relative_name(path: &Path, base: &Path) -> String {
 
 /// Returns the path relative to `base` or to the current directory, without `.` components.
 fn relative(path: &Path, base: &Path) -> PathBuf {
-    let here = env::current_dir().unwrap_or_default();
     let path = path.strip_prefix(base).unwrap_or(path);
-    let path = path.strip_prefix(here).unwrap_or(path);
+    let path = match path.is_absolute().then(env::current_dir) {
+        Some(Ok(here)) => path.strip_prefix(here).unwrap_or(path),
+        _ => path,
+    };
     path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
 }
 
