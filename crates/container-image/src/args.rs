@@ -130,8 +130,8 @@ pub(crate) enum Command {
 
     /// List the images in files
     ///
-    /// In CloudFormation templates, these are the properties that contain an image, including short names.
-    /// In all other text files, these are the references with a slash, and a tag or a digest.
+    /// Short names such as python:3.13 are found in fields and instructions that take an image. References with a
+    /// registry host are found in all text. No registry is queried.
     List(ListArgs),
 
     /// Pin image references in files to digests, and update the pins
