@@ -101,7 +101,7 @@ def check_unpack(world: World):
     digests = set()
     for number, (zone, language) in enumerate([("UTC", "C"), ("Asia/Tokyo", "de_DE.UTF-8")]):
         name = f"unpacked:{number}"
-        copy(world, "oci:all", name, lines, {"TZ": zone, "LANG": language})
+        copy(world, "oci:all", name, lines, {"TZ": zone, "LANG": language, "LC_ALL": language})
         digests.add(world.plain.get(f"/v2/unpacked/manifests/{number}")[0]["Docker-Content-Digest"])
     assert len(digests) == 1, digests
     layout = world.folder / "unpacked-layout"

@@ -46,13 +46,15 @@ impl ImageConfig {
         })
     }
 
-    /// Sets a variable. A variable with the same name is replaced in its place.
-    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
-        let new = format!("{name}={value}");
-        let is_same = |old: &&mut String| old.split('=').next() == Some(name);
-        match self.variables.iter_mut().find(is_same) {
-            Some(old) => *old = new,
-            None => self.variables.push(new),
+    /// Sets variables. A variable with the same name is replaced in its place.
+    pub(super) fn set_variables(&mut self, pairs: &[(String, String)]) {
+        for (name, value) in pairs {
+            let new = format!("{name}={value}");
+            let is_same = |old: &&mut String| old.split('=').next() == Some(name);
+            match self.variables.iter_mut().find(is_same) {
+                Some(old) => *old = new,
+                None => self.variables.push(new),
+            }
         }
         self.runtime.set("Env", &self.variables);
     }

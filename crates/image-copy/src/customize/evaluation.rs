@@ -1,5 +1,7 @@
 //! Applies lines to the config of one image.
 
+use std::cell::Cell;
+
 use super::arguments::{check_signal, owner_of_user, parse_ports};
 use super::command::Command;
 use super::config::{ImageConfig, present};
@@ -11,6 +13,13 @@ use super::layer::{self, Layer};
 use super::object::Object;
 use super::path::clean;
 use super::shell::ShellWord;
+
+/// Maximum size of all values that the lines set in bytes. A config has at most 4 MiB, and a few lines with variables
+/// and ranges of ports can expand to much more.
+const MAX_VALUES_BYTES: usize = 4 << 20;
+
+/// Bytes that are counted for each value in addition to its text, so that the number of values is bounded too.
+const VALUE_BYTES: usize = 256;
 
 /// The result for one image.
 pub(super) struct Evaluated {
@@ -31,7 +40,8 @@ pub(super) fn evaluate(
     let invalid =
         |problem: String| CustomizationError::new(None, format!("its config is not supported: {problem}"));
     let config = ImageConfig::parse(base).map_err(invalid)?;
-    let mut evaluation = Evaluation { config, files: Files::default(), has_cmd: false };
+    let mut evaluation =
+        Evaluation { config, files: Files::default(), has_cmd: false, value_bytes: Cell::new(0) };
     for line in lines {
         let failed = |problem| CustomizationError::new(Some(line.number), problem);
         evaluation.apply(&line.instruction).map_err(failed)?;
@@ -55,6 +65,8 @@ struct Evaluation {
     files: Files,
     /// True if a line has set `CMD`. A later `ENTRYPOINT` then keeps it.
     has_cmd: bool,
+    /// Size of all values so far.
+    value_bytes: Cell<usize>,
 }
 
 impl Evaluation {
@@ -62,9 +74,8 @@ impl Evaluation {
         match instruction {
             Instruction::Env(pairs) => {
                 // All values see the variables before the line.
-                for (name, value) in self.expand_pairs(pairs)? {
-                    self.config.set_variable(&name, &value);
-                }
+                let variables = self.expand_pairs(pairs)?;
+                self.config.set_variables(&variables);
             }
             Instruction::Label(pairs) => {
                 let labels = self.expand_pairs(pairs)?;
@@ -89,7 +100,10 @@ impl Evaluation {
                         return Err(format!("the port {} is empty", quoted(word)));
                     }
                     for range in ports.split_whitespace() {
-                        exposed.extend(parse_ports(range)?.into_iter().map(|port| (port, present())));
+                        for port in parse_ports(range)? {
+                            self.count(&port)?;
+                            exposed.push((port, present()));
+                        }
                     }
                 }
                 self.config.set_keys("ExposedPorts", &exposed)?;
@@ -126,7 +140,19 @@ impl Evaluation {
     }
 
     fn expand(&self, word: &str) -> Result<String, String> {
-        expand(word, &self.config.variables)
+        let value = expand(word, &self.config.variables)?;
+        self.count(&value)?;
+        Ok(value)
+    }
+
+    /// Counts a value. Fails if all values are too large.
+    fn count(&self, value: &str) -> Result<(), String> {
+        let bytes = self.value_bytes.get() + VALUE_BYTES + value.len();
+        self.value_bytes.set(bytes);
+        match bytes > MAX_VALUES_BYTES {
+            true => Err(format!("the lines set values of more than {} MiB", MAX_VALUES_BYTES >> 20)),
+            false => Ok(()),
+        }
     }
 
     fn expand_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
@@ -180,8 +206,13 @@ impl Evaluation {
     fn run(&mut self, commands: &[Vec<ShellWord>]) -> Result<(), String> {
         let (directory, user) = (self.config.directory()?, owner_of_user(&self.config.user()?));
         for command in commands {
-            let words = command.iter().map(|word| word.expand(&self.config.variables));
-            let command = Command::parse(&words.collect::<Result<Vec<String>, _>>()?)?;
+            let mut words = Vec::new();
+            for word in command {
+                let word = word.expand(&self.config.variables)?;
+                self.count(&word)?;
+                words.push(word);
+            }
+            let command = Command::parse(&words)?;
             command.apply(&mut self.files, &directory, user)?;
         }
         Ok(())
@@ -196,6 +227,7 @@ impl Evaluation {
             true => expand_heredoc(&copy.content, &self.config.variables)?,
             false => copy.content.clone(),
         };
+        self.count(&content)?;
         let path = clean(&self.config.directory()?, &destination)?;
         self.files.write(&path, content, copy.mode, copy.owner)
     }

@@ -5,7 +5,7 @@
 //! each input has its own process. The program fails if a value exceeds its limit, or if the shapes differ by
 //! more than streaming can explain.
 //!
-//! With an argument, only the hostile inputs are measured whose name contains it.
+//! With an argument, only the shapes and hostile inputs are measured whose name contains it.
 
 mod cases;
 mod command_line;
@@ -37,12 +37,26 @@ const BOUND: u64 = 32 * MIB;
 /// Maximum difference of the shapes, in bytes. The state per blob is small and contains no content.
 const SPREAD: u64 = 6 * MIB;
 
+/// Platforms of the largest official images.
+const EIGHT: [&str; 8] = [
+    "linux/amd64",
+    "linux/arm/v5",
+    "linux/arm/v7",
+    "linux/arm64/v8",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/riscv64",
+    "linux/s390x",
+];
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Some(filter) = std::env::args().nth(1) {
-        return measure_hostile(&filter).await;
-    }
-    let start = match measure_start().await {
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    let start = match filter.as_str() {
+        "" => measure_start().await,
+        _ => Ok(Duration::ZERO),
+    };
+    let start = match start {
         Ok(start) => start,
         Err(error) => {
             eprintln!("measure: start: {error}");
@@ -50,16 +64,20 @@ async fn main() -> ExitCode {
         }
     };
     let many = vec![MIB / 16; 300];
+    let one = &["linux/amd64"][..];
+    // The largest layer that lines can create.
+    let lines = format!("ENV A=1\nCOPY <<EOF /a\n{}\nEOF", "x".repeat(1_000_000));
     let shapes = [
-        ("1 layer of 64 MiB", vec![64 * MIB]),
-        ("1 layer of 1 GiB", vec![1024 * MIB]),
-        ("300 layers of 64 KiB", many),
+        ("1 layer of 64 MiB", one, vec![64 * MIB], ""),
+        ("1 layer of 1 GiB", one, vec![1024 * MIB], ""),
+        ("300 layers of 64 KiB", one, many, ""),
+        ("8 platforms, customized", &EIGHT, vec![8 * MIB], lines.as_str()),
     ];
     let mut peaks = Vec::new();
-    for (name, layers) in shapes {
-        match measure(&layers).await {
+    for (name, platforms, layers, lines) in shapes.iter().filter(|(name, ..)| name.contains(&filter)) {
+        match measure(platforms, layers, lines).await {
             Ok((peak, took)) => {
-                println!("{name:22} {:5.1} MiB peak memory, {:5.1} s", mib(peak), took.as_secs_f64());
+                println!("{name:24} {:5.1} MiB peak memory, {:5.1} s", mib(peak), took.as_secs_f64());
                 peaks.push(peak);
             }
             Err(error) => {
@@ -81,7 +99,7 @@ async fn main() -> ExitCode {
         eprintln!("measure: a value exceeds its limit");
         return ExitCode::FAILURE;
     }
-    measure_hostile("").await
+    measure_hostile(&filter).await
 }
 
 async fn measure_hostile(filter: &str) -> ExitCode {
@@ -137,12 +155,13 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Copies an image with these layers in a new process. Returns its peak memory in bytes and the duration.
-async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
+/// Copies an image whose platforms have these layers in a new process, with the lines of `Customize`. Returns its peak
+/// memory in bytes and the duration.
+async fn measure(platforms: &[&str], layers: &[u64], lines: &str) -> Result<(u64, Duration), BoxError> {
     let world = World::start(bootstrap()?, |settings| settings.timeout = Duration::from_secs(300)).await?;
     let arn = world.emulator.repository_arn("measured");
     let repository = world.emulator.ecr().create_repository(&arn, Mutability::Mutable);
-    let image = ImageBuilder::new(1).platforms(&["linux/amd64"]).layers(layers).index();
+    let image = ImageBuilder::new(1).platforms(platforms).layers(layers).index();
     world.emulator.docker_hub().put_image("library/measured", "1", &image);
     let stack = world.stack("measured", Duration::from_millis(100));
     let started = Instant::now();
@@ -150,7 +169,8 @@ async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
         .send(json!({
             "RequestType": "Create",
             "ResourceType": "Custom::ContainerImage",
-            "ResourceProperties": {"ImageReference": "measured:1", "RepositoryArn": arn, "Platform": "all"},
+            "ResourceProperties": {"ImageReference": "measured:1", "RepositoryArn": arn, "Platform": "all",
+                "Customize": lines},
         }))
         .await;
     let took = started.elapsed();
@@ -158,7 +178,8 @@ async fn measure(layers: &[u64]) -> Result<(u64, Duration), BoxError> {
         CallOutcome::Responded(response) if response.status == Status::Success => {}
         end => return Err(format!("the copy did not succeed: {end:?}").into()),
     }
-    if repository.resolve("1").as_deref() != Some(image.digest()) {
+    let is_same = repository.resolve("1").as_deref() == Some(image.digest());
+    if is_same != lines.is_empty() {
         return Err("the tag does not name the copy".into());
     }
     let sandboxes = world.function.sandboxes();

@@ -107,6 +107,12 @@ fn limits_sizes_and_counts() {
     check(&"USER 1\n".repeat(201), 201, "more than 200 instructions");
     let double = "ENV B=$A$A\nENV A=$B$B\n".repeat(15);
     check(&double, 19, "longer than");
+    let large = "values of more than 4 MiB";
+    let name = format!("ENV A={}", "x".repeat(500_000));
+    check(&format!("{name}\nLABEL a=$A b=$A c=$A d=$A\nLABEL e=$A f=$A g=$A h=$A i=$A"), 3, large);
+    check(&format!("EXPOSE {}", "1-1000 ".repeat(100)), 1, large);
+    check(&format!("ENV {}", "A=1 ".repeat(10_000)), 1, large);
+    check(&format!("VOLUME {}", "/a ".repeat(20_000)), 1, large);
     assert!(Customization::parse(&"#".repeat(super::super::MAX_BYTES + 1)).is_err());
     assert!(Customization::parse("# only a comment\n").unwrap_err().to_string().contains("no instruction"));
 }
