@@ -132,3 +132,26 @@ fn the_documentation_lists_all_words() {
         assert_eq!(row.contains("| pre-release"), is_pre_release, "{row}");
     }
 }
+
+/// Every sequence of four parts, in any order, is either a version with all its parts or none.
+#[test]
+fn parses_any_sequence_of_parts() {
+    let parts = ["1", "20240102", "2024", "02", "v", "a", "rc", "T", "Z", "r", "1a2b3c4", ".", "-", "_"];
+    let count = parts.len();
+    let mut versions = 0;
+    for number in 0..count.pow(4) {
+        let at = |position: u32| parts[number / count.pow(position) % count];
+        let tag = format!("{}{}{}{}", at(0), at(1), at(2), at(3));
+        let Some(version) = TagVersion::parse(&tag) else { continue };
+        versions += 1;
+        assert!(tag.starts_with(version.prefix) && tag.ends_with(version.suffix), "{tag}: {version:?}");
+        assert!(
+            version.suffix.ends_with(version.variant) && !version.numbers.is_empty(),
+            "{tag}: {version:?}"
+        );
+        let orders = [version.compare(&version), version.compare_in_scheme(&version)];
+        assert_eq!(orders, [Ordering::Equal; 2], "{tag}: {version:?}");
+        assert!(version.is_same_shape(&version) && !version.is_new_major(&version), "{tag}: {version:?}");
+    }
+    assert!(versions > count.pow(4) / 4, "{versions}");
+}
