@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use image_copy::list::{Scheme, TagVersion};
+use image_copy::list::{Scheme, Shape, TagVersion};
 use image_copy::oci::Tag;
 use semver::VersionReq;
 
@@ -15,53 +15,54 @@ pub(super) struct Newest {
     pub(super) other_base: Option<Tag>,
 }
 
-/// A tag with its version.
-#[derive(Clone, Copy)]
-struct Candidate<'a, 'v> {
+/// A tag with its version, of the same family as the current tag.
+struct Candidate<'a> {
     tag: &'a str,
-    version: &'v TagVersion<'a>,
+    version: TagVersion<'a>,
+    /// False if a number in a word differs.
+    is_same_shape: bool,
 }
 
 /// Returns the newest tag of the same shape that is not older than `current`. docs/versions.md has the rules.
 ///
-/// `None` means that the current tag has no version, or that no tag meets the requirement. A release never moves to a pre-release. A pre-release moves to the newest release, or without a newer release to the
-/// newest pre-release.
+/// `None` means that the current tag has no version, or that no tag meets the requirement. A release never moves to a
+/// pre-release. A pre-release moves to the newest release, or without a newer release to the newest pre-release.
 pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq>) -> Option<Newest> {
-    let own = TagVersion::parse(current.as_str())?;
+    let (own, shape) = TagVersion::parse_with_shape(current.as_str())?;
+    let mut family: Vec<Candidate<'_>> = all.iter().filter_map(|tag| candidate(tag, &shape)).collect();
+    let same_shape = family.iter().filter(|one| one.is_same_shape).map(|one| &one.version);
+    let scheme = Scheme::of(same_shape.chain([&own]));
     let meets =
         |version: &TagVersion<'_>| requirement.is_none_or(|wanted| wanted.matches(&version.release()));
-    let parsed = all.iter().filter_map(|tag| Some((tag.as_str(), TagVersion::parse(tag.as_str())?)));
-    let family: Vec<_> = parsed.filter(|(_, version)| version.is_same_family(&own)).collect();
-    let same_shape = family.iter().map(|(_, version)| version).filter(|version| version.is_same_shape(&own));
-    let scheme = Scheme::of(same_shape.chain([&own]));
-    let newer: Vec<Candidate<'_, '_>> = family
-        .iter()
-        .map(|(tag, version)| Candidate { tag, version })
-        .filter(|one| scheme.is_comparable(&own, one.version) && meets(one.version))
-        .filter(|one| one.version.compare_in_scheme(&own) == Ordering::Greater)
-        .collect();
-    let own = Candidate { tag: current.as_str(), version: &own };
-    let same_shape = newer.iter().filter(|one| one.version.is_same_shape(own.version));
-    let best = best(own, same_shape.copied()).or_else(|| meets(own.version).then_some(own))?;
-    let is_ahead = |one: &&Candidate<'_, '_>| {
-        one.version.is_release() && one.version.compare_versions(best.version) == Ordering::Greater
+    family.retain(|Candidate { version, .. }| {
+        scheme.is_comparable(&own, version)
+            && meets(version)
+            && version.compare_in_scheme(&own) == Ordering::Greater
+    });
+    let same_shape = || family.iter().filter(|one| one.is_same_shape);
+    let release = same_shape().filter(|one| one.version.is_release()).max_by(|a, b| by_age(a, b));
+    let best = release.or_else(|| same_shape().filter(|_| !own.is_release()).max_by(|a, b| by_age(a, b)));
+    let (tag, version) = match best {
+        Some(best) => (best.tag, &best.version),
+        None if meets(&own) => (current.as_str(), &own),
+        None => return None,
     };
-    let other_base = newer.iter().filter(is_ahead).copied().max_by(by_age);
-    Some(Newest { tag: best.tag.parse().ok()?, other_base: other_base.and_then(|one| one.tag.parse().ok()) })
+    let is_ahead = |one: &&Candidate<'_>| {
+        one.version.is_release() && one.version.compare_versions(version) == Ordering::Greater
+    };
+    let other_base = family.iter().filter(is_ahead).max_by(|a, b| by_age(a, b));
+    Some(Newest { tag: tag.parse().ok()?, other_base: other_base.and_then(|one| one.tag.parse().ok()) })
 }
 
-/// Returns the newest release, or the newest pre-release for a pre-release.
-fn best<'a, 'v>(
-    own: Candidate<'a, 'v>,
-    newer: impl Iterator<Item = Candidate<'a, 'v>> + Clone,
-) -> Option<Candidate<'a, 'v>> {
-    let release = newer.clone().filter(|one| one.version.is_release()).max_by(by_age);
-    release.or_else(|| newer.filter(|_| !own.version.is_release()).max_by(by_age))
+fn candidate<'a>(tag: &'a Tag, wanted: &Shape) -> Option<Candidate<'a>> {
+    let (version, shape) = TagVersion::parse_with_shape(tag.as_str())?;
+    let is_same_shape = shape == *wanted;
+    shape.is_same_family(wanted).then_some(Candidate { tag: tag.as_str(), version, is_same_shape })
 }
 
 /// Orders tags by age. Tags of the same version, such as `2024.1` and `2024.01`, are ordered by their text.
-fn by_age(one: &Candidate<'_, '_>, other: &Candidate<'_, '_>) -> Ordering {
-    one.version.compare_in_scheme(other.version).then_with(|| one.tag.cmp(other.tag))
+fn by_age(one: &Candidate<'_>, other: &Candidate<'_>) -> Ordering {
+    one.version.compare_in_scheme(&other.version).then_with(|| one.tag.cmp(other.tag))
 }
 
 /// Returns the tags that are more specific than `current`, the most specific first.

@@ -25,7 +25,7 @@ pub use output::{ListError, MAX_CUSTOMIZE_BYTES, MAX_RULE_VALUES, MAX_TOTAL_CUST
 pub use regsync::regsync_range;
 pub use tag_pattern::{InvalidTagPattern, TagPattern};
 pub use tag_rules::{InReason, OutReason, TagDecision, TagRules};
-pub use version::{Scheme, TagVersion, newest_first, sorted_newest_first};
+pub use version::{Scheme, Shape, TagVersion, newest_first, sorted_newest_first};
 
 use crate::yaml::Tree;
 use fields::Fields;

@@ -29,10 +29,24 @@ pub struct TagVersion<'a> {
     builds: Vec<u64>,
     /// True if the numbers start with a date, or with a year and a month.
     is_date: bool,
+}
+
+/// The parts of a tag that must be the same in comparable tags: words, separators, places and count of numbers, and
+/// the numbers in words such as `alpine3.19`. A pre-release does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
     /// The tag without its ordering numbers, commits and pre-release.
-    shape: String,
-    /// The shape without the numbers of words, such as those of `alpine3.19`.
+    text: String,
+    /// The same, without the numbers of words.
     family: String,
+}
+
+impl Shape {
+    /// Returns true if the tags would have the same shape with the same numbers in words.
+    #[must_use]
+    pub fn is_same_family(&self, other: &Self) -> bool {
+        self.family == other.family
+    }
 }
 
 /// A pre-release, such as `rc1`.
@@ -56,20 +70,13 @@ impl<'a> TagVersion<'a> {
     /// Parses a tag. Returns `None` if it has no version.
     #[must_use]
     pub fn parse(tag: &'a str) -> Option<Self> {
+        parser::parse(tag).map(|(version, _)| version)
+    }
+
+    /// Parses a tag with its shape, which needs more memory.
+    #[must_use]
+    pub fn parse_with_shape(tag: &'a str) -> Option<(Self, Shape)> {
         parser::parse(tag)
-    }
-
-    /// Returns true if the tags have the same words in the same places, the same count of numbers, and the same
-    /// numbers in words such as `alpine3.19`. A pre-release does not count.
-    #[must_use]
-    pub fn is_same_shape(&self, other: &Self) -> bool {
-        self.shape == other.shape
-    }
-
-    /// Returns true if the tags would have the same shape with the same numbers in words.
-    #[must_use]
-    pub fn is_same_family(&self, other: &Self) -> bool {
-        self.family == other.family
     }
 
     /// Returns true if the version is not a pre-release.

@@ -3,7 +3,7 @@
 use super::numbers::{is_full_date, is_year};
 use super::tokens::{Kind, Token, tokens};
 use super::words::{is_build, is_change, pre_release_rank};
-use super::{PreRelease, TagVersion};
+use super::{PreRelease, Shape, TagVersion};
 
 /// First build number of Windows 10 and its successors.
 const MIN_WINDOWS_BUILD: u64 = 10_000;
@@ -33,7 +33,7 @@ struct Parser<'a> {
 }
 
 /// Parses a tag. Returns `None` if it has no version.
-pub(super) fn parse(tag: &str) -> Option<TagVersion<'_>> {
+pub(super) fn parse(tag: &str) -> Option<(TagVersion<'_>, Shape)> {
     let tokens = tokens(tag);
     let roles = vec![Role::Text; tokens.len()];
     let mut parser = Parser { tag, tokens, roles, next: 0 };
@@ -47,8 +47,8 @@ pub(super) fn parse(tag: &str) -> Option<TagVersion<'_>> {
     }
     let (builds, after_builds) = parser.builds()?;
     let variant = &tag[after_builds..];
-    let (shape, family) = parser.shapes();
-    Some(TagVersion { prefix, numbers, pre_release, suffix, variant, builds, is_date, shape, family })
+    let version = TagVersion { prefix, numbers, pre_release, suffix, variant, builds, is_date };
+    Some((version, parser.shape()))
 }
 
 impl<'a> Parser<'a> {
@@ -246,9 +246,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Returns the texts that are the same for comparable tags: with the numbers of words, and without them. No tag
-    /// contains the placeholders.
-    fn shapes(&self) -> (String, String) {
+    /// Returns the shape. No tag contains its placeholders.
+    fn shape(&self) -> Shape {
         let (mut shape, mut family) = (String::new(), String::new());
         for (token, role) in self.tokens.iter().zip(&self.roles) {
             let text = &self.tag[token.range.clone()];
@@ -262,6 +261,6 @@ impl<'a> Parser<'a> {
             shape.push_str(in_shape);
             family.push_str(in_family);
         }
-        (shape, family)
+        Shape { text: shape, family }
     }
 }

@@ -151,7 +151,7 @@ fn parses_any_sequence_of_parts() {
         );
         let orders = [version.compare(&version), version.compare_in_scheme(&version)];
         assert_eq!(orders, [Ordering::Equal; 2], "{tag}: {version:?}");
-        assert!(version.is_same_shape(&version) && !version.is_new_major(&version), "{tag}: {version:?}");
+        assert!(!version.is_new_major(&version), "{tag}: {version:?}");
     }
     assert!(versions > count.pow(4) / 4, "{versions}");
 }
