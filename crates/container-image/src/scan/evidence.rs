@@ -27,10 +27,15 @@ impl Evidence {
     pub(super) fn of_host(image: &RawReference) -> Option<Self> {
         let (host, _) = image.name.split_once('/')?;
         let host = host.to_ascii_lowercase();
-        if host == "localhost" || host.contains(':') || is_known_registry(&host) || is_address(&host) {
+        let (name, port) =
+            host.split_once(':').map_or((host.as_str(), None), |(name, port)| (name, Some(port)));
+        let is_name = name.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if is_address(name) || is_known_registry(name) || name == "localhost" || (port.is_some() && is_name) {
             return Some(Self::Registry);
         }
-        host.contains('.').then_some(Self::Guess)
+        // Labels and annotations of Kubernetes have hosts that are no registries.
+        let is_label = LABEL_DOMAINS.iter().any(|domain| name.ends_with(domain));
+        (is_name && !is_label && has_domain(name)).then_some(Self::Guess)
     }
 }
 
@@ -74,6 +79,16 @@ const REGISTRY_DOMAINS: [&str; 8] = [
     ".scw.cloud",
 ];
 
+/// Domains of names in Kubernetes
+/// (<https://kubernetes.io/docs/reference/labels-annotations-taints/>).
+const LABEL_DOMAINS: [&str; 2] = ["k8s.io", "kubernetes.io"];
+
+/// Returns true if the last part can be a top-level domain, such as `com`. A version has digits there.
+fn has_domain(host: &str) -> bool {
+    let domain = host.rsplit_once('.').map(|(_, domain)| domain);
+    domain.is_some_and(|domain| domain.len() >= 2 && domain.bytes().all(|byte| byte.is_ascii_alphabetic()))
+}
+
 fn is_known_registry(host: &str) -> bool {
     REGISTRIES.contains(&host) || REGISTRY_DOMAINS.iter().any(|domain| host.ends_with(domain)) || is_ecr(host)
 }
@@ -114,7 +129,7 @@ mod tests {
             assert_eq!(evidence(text), Some(Evidence::Registry), "{text}");
         }
         assert_eq!(evidence("registry.acme.example/a:1"), Some(Evidence::Guess));
-        for text in ["a/b:1", "a:1", "python"] {
+        for text in ["a/b:1", "a:1", "python", "v1.2/a:1", "1:2/3:4", "app.kubernetes.io/name:a"] {
             assert_eq!(evidence(text), None, "{text}");
         }
     }
