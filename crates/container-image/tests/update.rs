@@ -92,8 +92,8 @@ async fn matches_cru_and_corrects_its_errors() {
         (
             "all to latest",
             "--all --resolve-digest",
-            "acme/paas:1.0 gcr.io/acme/monitor:v0.3.1",
-            &format!("acme/paas:latest{paas} gcr.io/acme/monitor:latest{monitor}"),
+            "docker pull acme/paas:1.0 gcr.io/acme/monitor:v0.3.1",
+            &format!("docker pull acme/paas:latest{paas} gcr.io/acme/monitor:latest{monitor}"),
         ),
         (
             "all keep their tags",
@@ -123,8 +123,8 @@ async fn matches_cru_and_corrects_its_errors() {
         (
             "an underscore",
             "--all --matching-tag --resolve-digest",
-            "my_org/app:1.0",
-            &format!("my_org/app:1.0{under}"),
+            "image: my_org/app:1.0",
+            &format!("image: my_org/app:1.0{under}"),
         ),
         (
             "only a digest",
@@ -139,6 +139,7 @@ async fn matches_cru_and_corrects_its_errors() {
             "arn:aws:ecr:eu-west-1:1:repository/python:3",
             "arn:aws:ecr:eu-west-1:1:repository/python:3",
         ),
+        ("no evidence", "--all", "acme/paas:1.0 nginx:3", "acme/paas:1.0 nginx:3"),
         (
             "a part of a name",
             "--all",

@@ -1,7 +1,7 @@
 //! Finds images in files, with byte ranges.
 //!
-//! In a CloudFormation [`template`] and in other YAML and JSON files, the [`structure`] determines the images.
-//! In any other [`text`], the host, a key or an instruction does. [`files`] selects the files.
+//! In a CloudFormation [`template`], and in other YAML and JSON files, the [`structure`]
+//! determines the images. In any other [`text`], a reference needs [`evidence`]. [`files`] selects the files.
 
 mod evidence;
 pub(crate) mod files;
@@ -84,7 +84,7 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
         Ok(Some(scan)) => scan,
         Ok(None) => as_text(),
         Err(Diagnostic { at, text }) if template::is_intended_template(&String::from_utf8_lossy(bytes)) => {
-            let text = format!("{text}, without short names. Correct it, or exclude it with --exclude");
+            let text = format!("{text}, which can miss images. Correct it, or exclude it with --exclude");
             Scan { errors: vec![Diagnostic { at, text }], ..as_text() }
         }
         Err(note) => Scan { notes: vec![note], ..as_text() },

@@ -80,7 +80,7 @@ apiVersion: kops.k8s.io/v1alpha2
 kind: InstanceGroup
 spec: {image: 099720109477/ubuntu/images/hvm-ssd/ubuntu-focal-20.04-amd64-server-20210720}
 ";
-    let expected = ["nginx", "acme/data:1", "agent", "init:1", "ghcr.io/acme/comment:1 registry"];
+    let expected = ["nginx", "redis:7", "acme/data:1", "agent", "init:1", "ghcr.io/acme/comment:1 registry"];
     check("a.yaml", text, &expected);
 }
 
