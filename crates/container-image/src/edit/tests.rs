@@ -124,6 +124,58 @@ fn template(resources: &[(String, u8, u8, String)], ends: &str, last: bool) -> S
     if last { text + ends } else { text }
 }
 
+/// Parts of scripts and Dockerfiles, around references.
+const PARTS: [&str; 48] = [
+    "nginx:1.25",
+    "ghcr.io/a/b:1",
+    "acme.io/c:2",
+    "localhost:5000/d:3",
+    "python",
+    "image",
+    "image: ",
+    "IMAGE=",
+    "\"image\": ",
+    "image(",
+    "--image ",
+    "docker run ",
+    "docker pull ",
+    "docker build -t ",
+    "docker tag ",
+    "-e ",
+    "--name=x ",
+    "FROM ",
+    "FROM a AS ",
+    "ARG X=",
+    "$X",
+    "${X:-",
+    "${X-",
+    "}",
+    "{",
+    "\"",
+    "'",
+    "`",
+    "\\",
+    "\\\n",
+    "\n",
+    "\n",
+    " ",
+    " ",
+    "=",
+    ":",
+    ".",
+    ",",
+    "-",
+    "+",
+    "/",
+    "@",
+    "<<EOF\n",
+    "EOF\n",
+    "# ",
+    "COPY --from=",
+    "docker://",
+    "(",
+];
+
 proptest! {
     #[test]
     fn only_references_of_templates_change(
@@ -138,6 +190,14 @@ proptest! {
         check(Path::new("t.yaml"), &bytes);
         check(Path::new("t.json"), text.as_bytes());
         check(Path::new("t.txt"), text.as_bytes());
+        check(Path::new("Dockerfile"), text.as_bytes());
+    }
+
+    #[test]
+    fn only_references_of_scripts_change(parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24)) {
+        let text = parts.concat();
+        check(Path::new("t.txt"), text.as_bytes());
+        check(Path::new("Dockerfile"), text.as_bytes());
     }
 }
 

@@ -1,8 +1,9 @@
 //! Finds images in files, with byte ranges.
 //!
-//! In a CloudFormation [`template`], and in other YAML and JSON files, the [`structure`]
+//! In a CloudFormation [`template`], in other YAML and JSON files and in a [`dockerfile`], the [`structure`]
 //! determines the images. In any other [`text`], a reference needs [`evidence`]. [`files`] selects the files.
 
+mod dockerfile;
 mod evidence;
 pub(crate) mod files;
 mod keys;
@@ -80,6 +81,9 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
         return scan_utf16(path, bytes);
     }
     let as_text = || Scan { images: text::find(bytes), ..Scan::default() };
+    if dockerfile::is_dockerfile(path) {
+        return Scan { images: dockerfile::find(bytes), ..Scan::default() };
+    }
     match scan_structure(path, bytes) {
         Ok(Some(scan)) => scan,
         Ok(None) => as_text(),
