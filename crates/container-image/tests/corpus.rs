@@ -24,8 +24,8 @@ async fn lists_the_images_and_nothing_else() {
     let sandbox = with_corpus(true).await;
     let output = sandbox.run("list --json .").await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let found: BTreeSet<String> = listed(&output).iter().map(Listed::to_string).collect();
-    let expected: BTreeSet<String> = expected().iter().map(Listed::to_string).collect();
+    let found: BTreeSet<String> = listed(&output).iter().map(Listed::line).collect();
+    let expected: BTreeSet<String> = expected().iter().map(Listed::line).collect();
     let missing: Vec<_> = expected.difference(&found).map(|line| format!("missing: {line}")).collect();
     let wrong: Vec<_> = found.difference(&expected).map(|line| format!("not an image: {line}")).collect();
     assert!(
@@ -90,7 +90,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn to_string(&self) -> String {
+    fn line(&self) -> String {
         format!("{} {} {}", self.position, self.reference, self.evidence)
     }
 
@@ -194,14 +194,18 @@ fn count(lines: &[String]) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Publishes all images with a tag, except guesses and images of local registries.
+/// Publishes all images with a tag, except images of local registries. The hosts of guesses are empty registries.
 fn publish(sandbox: &Sandbox) {
     let mut repositories = BTreeSet::new();
     for one in expected() {
-        if one.is_local() || one.evidence == "guess" {
+        if one.is_local() {
             continue;
         }
         let location = one.location();
+        if one.evidence == "guess" {
+            sandbox.registry(&location.0);
+            continue;
+        }
         let (host, repository, Some(tag)) = location.clone() else { continue };
         let image = image(seed(&location));
         if host.ends_with(".amazonaws.com") {
