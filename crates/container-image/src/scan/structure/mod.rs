@@ -58,6 +58,8 @@ pub(super) fn find(path: &Path, source: &Source<'_>) -> Vec<ImageMatch> {
     }
     let mut images = finder.images();
     images.extend_from_slice(&source.in_comments);
+    let written = text::written(source.text.as_bytes());
+    images.retain(|one| !written.contains(one.image.to_string().as_bytes()));
     images.sort_by_key(ImageMatch::start);
     images
 }

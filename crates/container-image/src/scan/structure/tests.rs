@@ -33,7 +33,7 @@ services:
   web: {<<: *app, ports: ['8080:80']}
   db:
     image: postgres
-    labels: {acme.example/image: 'a:1'}
+    labels: {acme.example/image: 'a:1', owner: 'a/b:c'}
   cache: {image: *image}
   own:
     build: {context: ., tags: ['ghcr.io/acme/own:1'], args: {BASE_IMAGE: 'node:20', TAG: 'a:1'}}
@@ -138,7 +138,7 @@ jobs: [{container: build}, {container: 'node:22'}, {container: {image: alpine}}]
     check("ci/a.yml", azure, &["acme/build", "node:22", "alpine"]);
     let bitbucket = "\
 image: node
-pipelines: {default: [{step: {image: {name: alpine}, script: [{pipe: 'docker://acme/pipe:1'}]}}]}
+pipelines: {default: [{step: {image: {name: alpine}, script: [{pipe: 'docker://acme/pipe:1'}, {pipe: 'atlassian/a:1'}]}}]}
 ";
     check("bitbucket-pipelines.yml", bitbucket, &["node", "alpine", "acme/pipe:1"]);
     let drone = "{kind: pipeline, steps: [{image: golang, settings: {repo: a/b, tags: ['1']}}]}";
@@ -203,6 +203,7 @@ h: {image: {name: acme/h, tag: 8}}
         "image: acme/a",
         "image: acme/a\ntag: ''",
         "image: {repository: 'acme/a@sha256', tag: 00}",
+        "image: {repository: 'acme/a:1', tag: 1}",
         "image: {repository: '{{ a }}', tag: 1}",
         "dependencies: [{name: a, repository: 'https://charts.acme.example', version: 1.0.0}]",
         "source: {repository: acme/a, tag: 1}",
@@ -278,6 +279,30 @@ fn reads_other_documents() {
     ] {
         check("a.yaml", other, &[]);
     }
+}
+
+#[test]
+fn reads_scripts_and_skips_what_they_write() {
+    let text = "\
+test:
+  image: docker:27
+  script:
+    - docker build -t registry.gitlab.com/acme/api:1 .
+    - docker run registry.gitlab.com/acme/api:1
+    - |
+      docker run --rm \\
+        -v $PWD:/src alpine:3 sh
+      docker push registry.gitlab.com/acme/api:1
+own: {image: registry.gitlab.com/acme/api:1, script: [\"docker pull ghcr.io/acme/tool:1\\n\"]}
+";
+    check(".gitlab-ci.yml", text, &["docker:27", "alpine:3", "ghcr.io/acme/tool:1"]);
+    let args = "\
+steps:
+- {name: docker, args: [build, -t, 'ghcr.io/acme/a:1', --tag, 'ghcr.io/acme/b:1', .]}
+- {name: kaniko, args: [--destination=ghcr.io/acme/c:1, --destination, 'ghcr.io/acme/d:1']}
+- {name: docker, args: [run, -t, 'ghcr.io/acme/e:1']}
+";
+    check("cloudbuild.yaml", args, &["docker", "kaniko", "docker", "ghcr.io/acme/e:1 registry"]);
 }
 
 #[test]

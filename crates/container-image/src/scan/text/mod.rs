@@ -48,8 +48,13 @@ pub(super) fn value(text: &str) -> Option<(RawReference, Range<usize>)> {
     (is_default || (is_complete && after.is_empty())).then_some((found.image, found.range))
 }
 
-/// Returns the references with their evidence, in order and without overlap.
-fn words(bytes: &[u8]) -> Vec<(Word, Evidence)> {
+/// Returns the names of the images that commands of a text write.
+pub(super) fn written(bytes: &[u8]) -> HashSet<Vec<u8>> {
+    Written::new(bytes, named(bytes).written).names
+}
+
+/// Returns the images of keys and commands.
+fn named(bytes: &[u8]) -> Named {
     let mut named = Named::default();
     let mut read = 0;
     for trigger in TRIGGERS.find_iter(bytes) {
@@ -65,6 +70,12 @@ fn words(bytes: &[u8]) -> Vec<(Word, Evidence)> {
             named.written.extend(found.written);
         }
     }
+    named
+}
+
+/// Returns the references with their evidence, in order and without overlap.
+fn words(bytes: &[u8]) -> Vec<(Word, Evidence)> {
+    let named = named(bytes);
     let mut all = with_hosts(bytes);
     // A key or a command is stronger evidence than a host.
     all.extend(named.images.into_iter().map(|word| (word.range.start, (word, Evidence::Field))));
