@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use image_copy::yaml::{Id, Tree};
 
-use crate::scan::{Evidence, ImageMatch, scalar};
+use crate::scan::{ImageMatch, scalar};
 
 /// Finds references with a registry host in the strings of a template.
 pub(super) struct StringFinder<'a> {
@@ -86,15 +86,12 @@ impl<'a> StringFinder<'a> {
         }
     }
 
-    /// Searches one string. A name without a host needs a command that takes an image.
+    /// Searches one string as text.
     fn string(&mut self, node: Id, value: &str, sides: JoinedSides) {
         if self.skipped.contains(&node) {
             return;
         }
-        let is_image = |found: &ImageMatch, range: &Range<usize>| {
-            let is_known = found.evidence == Evidence::Field || Evidence::of_host(&found.image).is_some();
-            is_known && is_complete(value, range, sides)
-        };
+        let is_image = |_: &ImageMatch, range: &Range<usize>| is_complete(value, range, sides);
         self.images.extend(scalar::find(self.text, self.tree.range(node), value, is_image));
     }
 }

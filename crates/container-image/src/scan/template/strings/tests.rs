@@ -1,5 +1,5 @@
 use super::*;
-use crate::scan::{Scan, template, text};
+use crate::scan::{Evidence, Scan, template, text};
 
 fn scan(text: &str) -> Scan {
     template::scan(text, &Tree::parse(text).unwrap()).expect("a template")
@@ -121,6 +121,15 @@ fn finds_references_in_all_spellings() {
     check(r#""ghcr.io\/a\/b:1 ghcr.io/a/c:1\u002d1""#, &[]);
     check("x\n---\na: ghcr.io/a/other:1", &["ghcr.io/a/other:1"]);
     check("{ghcr.io/a/key:1: ghcr.io/a/value:1, [ghcr.io/a/key:2]: x}", &["ghcr.io/a/value:1"]);
+}
+
+#[test]
+fn finds_short_names_in_commands() {
+    let script = "|\n        docker pull alpine:3.19\n        docker build -t app:1 .\n        echo python:3";
+    check(script, &["alpine:3.19"]);
+    check(&script.replace('\n', "\r\n"), &["alpine:3.19"]);
+    check(r#""docker pull alpine:3.19\ndocker push app:1 # python:3""#, &["alpine:3.19"]);
+    check("{Image: 'python:3', Value: 'acme/app:1'}", &[]);
 }
 
 #[test]
