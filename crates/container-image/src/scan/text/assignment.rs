@@ -20,8 +20,12 @@ const CALLS: [&str; 6] = [
 
 /// Last parts of calls whose argument is an image if it has a tag. `Container` is an ending, because each module
 /// of Testcontainers has its own class.
-const CALLS_WITH_TAG: [&str; 8] =
-    ["from", "From", "from_", "pull", "Pull", "ImagePull", "containers.run", "containers.create"];
+const CALLS_WITH_TAG: [&str; 5] =
+    ["ImagePull", "containers.create", "containers.run", "docker.pull", "images.pull"];
+
+/// Methods of a container in Dagger, whose argument is an image if it has a tag: `container().from("a:1")`. Other
+/// objects have methods with these names too, as in `Buffer.from("user:secret")`.
+const CONTAINER_METHODS: [&str; 3] = ["from", "From", "from_"];
 
 /// Returns the image of the key or the call whose name contains the byte at `at`.
 pub(super) fn value_at(bytes: &[u8], at: usize) -> Option<Word> {
@@ -30,7 +34,7 @@ pub(super) fn value_at(bytes: &[u8], at: usize) -> Option<Word> {
     let before = name.start.checked_sub(1).map(|at| bytes[at]);
     let after = bytes.get(name.end).copied();
     if let Some(arguments) = arguments(bytes, name.end) {
-        return call(bytes, text, arguments);
+        return call(bytes, &name, text, arguments);
     }
     if is_instruction(bytes, text, &name) {
         let found = word::value(bytes, skip_blanks(bytes, name.end)).filter(Word::has_version)?;
@@ -92,11 +96,14 @@ enum Style {
 }
 
 /// Returns the argument of a call: `("a:1"`, `(ctx, "a:1"`, `(jsii.String("a:1")`.
-fn call(bytes: &[u8], name: &str, at: usize) -> Option<Word> {
-    let last = name.rsplit(['.', ':']).next().unwrap_or(name);
-    let is_listed = |calls: &[&str]| calls.iter().any(|call| ends_with_part(name, call));
+fn call(bytes: &[u8], name: &Range<usize>, text: &str, at: usize) -> Option<Word> {
+    let last = text.rsplit(['.', ':']).next().unwrap_or(text);
+    let is_listed = |calls: &[&str]| calls.iter().any(|call| ends_with_part(text, call));
     let is_image_call = is_listed(&CALLS);
-    let takes_tag = is_listed(&CALLS_WITH_TAG) || last.ends_with("Container") || keys::is_image_key(last);
+    let takes_tag = is_listed(&CALLS_WITH_TAG)
+        || last.ends_with("Container")
+        || keys::is_image_key(last)
+        || (CONTAINER_METHODS.contains(&last) && is_method_of_container(bytes, name));
     if !is_image_call && !takes_tag {
         return None;
     }
@@ -108,6 +115,21 @@ fn call(bytes: &[u8], name: &str, at: usize) -> Option<Word> {
     }
     let found = complete(bytes, at, Style::Quoted)?;
     (is_image_call || found.has_version()).then_some(found)
+}
+
+/// Returns true if the object of the method is the result of a call whose name ends with `container`.
+fn is_method_of_container(bytes: &[u8], name: &Range<usize>) -> bool {
+    let before = bytes[name.start.saturating_sub(LOOK_BYTES)..name.start].trim_ascii_end();
+    let object = match bytes[name.start] {
+        b'.' => before,
+        _ => before.strip_suffix(b".").unwrap_or_default().trim_ascii_end(),
+    };
+    let mut depth = 0_i32;
+    let open = object.iter().rposition(|byte| {
+        depth += i32::from(*byte == b')') - i32::from(*byte == b'(');
+        depth == 0
+    });
+    open.is_some_and(|open| object[open] == b'(' && object[..open].ends_with(b"ontainer"))
 }
 
 /// Returns the start of the arguments after a name, which can have a type: `Container<>("a:1")`.
