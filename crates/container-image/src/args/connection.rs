@@ -22,7 +22,8 @@ pub(crate) struct ConnectionArgs {
     pub(crate) plain_http: Vec<Registry>,
 
     /// PEM file with CA certificates to trust in addition to the system's
-    #[arg(long, value_name = "FILE", help_heading = heading::REGISTRIES)]
+    // The project's fault reproducers pass the alias. No help shows it.
+    #[arg(long, alias = "certificate-authority", value_name = "FILE", help_heading = heading::REGISTRIES)]
     pub(crate) ca_file: Option<PathBuf>,
 
     /// AWS profile for Amazon ECR and ECR Public. It overrides AWS_PROFILE and credentials in the environment
