@@ -46,6 +46,7 @@ fn quotes_names() {
         ("é/-x".as_bytes(), "é/-x"),
         (b"my file", "my file\t"),
         (b"my file ", "\"my file \""),
+        (b" ", "\" \""),
         ("a\t\"\u{202e}.txt".as_bytes(), "\"a\\011\\042\\342\\200\\256.txt\""),
         (b"a\\b c\xff", "\"a\\134b c\\377\""),
     ] {
@@ -100,6 +101,7 @@ mod programs {
         let part = prop_oneof![
             8 => "[a-z.-]{1,3}".prop_map(String::into_bytes),
             8 => "[ \t\"'\\\\\r\x07\x0c{}$*?#:&|;<>%!~^()\\[\\]=+,@`-]{1,2}".prop_map(String::into_bytes),
+            4 => "[ ]{1,2}".prop_map(String::into_bytes),
             4 => "[é\u{2028}\u{202e}\u{a0}\u{feff}😀]".prop_map(String::into_bytes),
             1 => prop::collection::vec(128u8..=255, 1..3),
             1 => Just(b"2020-01-02 03:04:05.000 +0000".to_vec()),
