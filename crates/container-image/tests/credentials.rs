@@ -83,6 +83,7 @@ async fn no_message_contains_the_secrets_of_a_url() {
         "update --all --git-repo http://127.0.0.1:1/acme/app?private_token=planted-1",
         "list --git-repo https://me:planted-1@127.0.0.1:1/acme/app",
         "list https://me:planted-1@127.0.0.1:1/acme/app",
+        "refresh me:planted-1@127.0.0.1:1/acme/list.yaml",
         "copy https://me:planted-1@127.0.0.1:1/acme/app:1 --to open.example/x",
     ] {
         let output = sandbox.run(arguments).await;

@@ -79,6 +79,18 @@ async fn reports_invalid_usage_in_one_line() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_a_command_that_is_not_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let sandbox = Sandbox::start().await;
+    let mut command = sandbox.command(&[]);
+    command.arg(std::ffi::OsStr::from_bytes(b"pin\xff"));
+    let output = RunOutput::of(command).await;
+    let start = "error: unrecognized subcommand 'pin\u{fffd}'. ";
+    assert!(output.code == Some(2) && output.stderr.starts_with(start), "{output:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn prints_completions_and_manual_pages() {
     let sandbox = Sandbox::start().await;

@@ -42,24 +42,25 @@ fn message_without_credentials(error: &clap::Error) -> String {
     let quoted = [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
         .map(|kind| error.get(kind));
     quoted.into_iter().flatten().fold(error.render().to_string(), |sanitized, argument| match argument {
-        ContextValue::String(argument) => {
-            sanitized.replace(argument.as_str(), &start_of(&name_without_userinfo(argument)))
-        }
+        ContextValue::String(argument) => sanitized.replace(argument.as_str(), &quotable(argument)),
         _ => sanitized,
     })
 }
 
-fn start_of(argument: &str) -> String {
+/// Returns the argument without credentials, and only the start of a long one.
+fn quotable(argument: &str) -> String {
+    let argument = name_without_userinfo(argument);
     match argument.char_indices().nth(QUOTE_CHARS) {
         Some((end, _)) => format!("{}…", &argument[..end]),
-        None => argument.to_owned(),
+        None => argument.into(),
     }
 }
 
 /// Returns a tip that the parser cannot have: `argument` belongs to an option or to another command.
 fn own_tip(error: &clap::Error) -> Option<String> {
     // Options in front of the command have no value.
-    let command = env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let mut arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let command = arguments.find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let argument = match (error.kind(), error.get(ContextKind::InvalidArg)?) {
         (ErrorKind::UnknownArgument, ContextValue::String(argument)) => argument,
         (ErrorKind::MissingRequiredArgument, ContextValue::Strings(missing))
@@ -71,7 +72,7 @@ fn own_tip(error: &clap::Error) -> Option<String> {
     };
     match (command.as_str(), argument.as_str()) {
         ("refresh", list) if list_file::has_list_ending(list) => {
-            Some(format!("pass --list {}", start_of(list)))
+            Some(format!("pass --list {}", quotable(list)))
         }
         ("pin", "--all" | "--matching-tag" | "--resolve-digest") => {
             Some(format!("remove {argument}, because pin does this without an option"))
