@@ -70,7 +70,7 @@ async fn a_file_below_a_folder_that_becomes_a_link_is_not_changed() {
 async fn links_that_the_user_names_are_followed_and_kept() {
     let sandbox = Sandbox::start().await;
     let digest = sandbox.publish("docker.io/library/python:3.9", 1);
-    for argument in ["link", "folder", "folder/a.txt"] {
+    for argument in ["link", "folder", "folder/a.txt", "real link folder"] {
         sandbox.write("real/a.txt", LINE);
         let _ = fs::remove_file(sandbox.path("link"));
         let _ = fs::remove_file(sandbox.path("folder"));

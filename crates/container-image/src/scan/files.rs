@@ -48,7 +48,8 @@ impl SourceFile {
     }
 }
 
-/// Lists the files at and below `paths`, which are relative to `base`. Each file is listed once.
+/// Lists the files at and below `paths`, which are relative to `base`. Each file is listed once, also if
+/// symbolic links in `paths` lead to it.
 /// `report_error` receives a line for each path that cannot be read.
 ///
 /// # Errors
@@ -95,11 +96,11 @@ pub(crate) fn list(
         for entry in walk(&top, base, &matcher) {
             match entry {
                 Ok(entry) if is_file(&entry) => {
-                    let name = relative(entry.path(), base);
-                    if seen.insert(name.clone()) {
-                        let below = entry.path().strip_prefix(&top).unwrap_or(Path::new(""));
-                        let is_top = below.as_os_str().is_empty();
-                        let real_path = if is_top { real_top.clone() } else { real_top.join(below) };
+                    let below = entry.path().strip_prefix(&top).unwrap_or(Path::new(""));
+                    let is_top = below.as_os_str().is_empty();
+                    let real_path = if is_top { real_top.clone() } else { real_top.join(below) };
+                    if seen.insert(real_path.clone()) {
+                        let name = relative(entry.path(), base);
                         files.push(SourceFile::new(&name, entry.into_path(), real_path));
                     }
                 }
