@@ -6,6 +6,7 @@ use clap::Args;
 use image_copy::copy::{CONCURRENT_BLOBS, Mirror, PlatformSelection};
 use image_copy::oci::{ParseError, Reference, Repository, Tag};
 
+use super::update::jobs;
 use super::{ConnectionArgs, CreationArgs, CustomizeArgs, credentials_help, heading};
 use crate::list_file;
 
@@ -90,7 +91,7 @@ pub(crate) struct CopyArgs {
 
     /// Maximum number of concurrent blobs
     #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
-          value_parser = clap::value_parser!(u16).range(1..=64))]
+          value_parser = jobs())]
     pub(crate) jobs: u16,
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use image_copy::copy::PlatformSelection;
 use image_copy::oci::Prefix;
 
+use super::update::jobs;
 use super::{ConnectionArgs, credentials_help, heading};
 use crate::template::parameters;
 
@@ -73,6 +74,6 @@ pub(crate) struct PlanArgs {
     pub(crate) connection: ConnectionArgs,
 
     /// Maximum number of images that are checked at the same time
-    #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = 6, value_parser = jobs())]
     pub(crate) jobs: u16,
 }

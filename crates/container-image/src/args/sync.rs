@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use image_copy::copy::{CONCURRENT_BLOBS, PlatformSelection};
 use image_copy::oci::Prefix;
 
+use super::update::jobs;
 use super::{ConnectionArgs, CreationArgs, ReadingArgs, credentials_help, heading};
 
 const EXAMPLES: &str = concat!(
@@ -95,7 +96,7 @@ pub(crate) struct SyncArgs {
 
     /// Maximum number of concurrent images, and of concurrent blobs of all images
     #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = CONCURRENT_BLOBS as u16,
-          value_parser = clap::value_parser!(u16).range(1..=64))]
+          value_parser = jobs())]
     pub(crate) jobs: u16,
 }
 

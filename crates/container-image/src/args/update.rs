@@ -138,7 +138,7 @@ impl CommitArgs {
 /// Default number of concurrent requests.
 pub(super) const JOBS: u16 = 8;
 
-/// Parses the number of concurrent requests.
+/// Parses `--jobs` of all commands.
 pub(super) fn jobs() -> RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..=64)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 
+use super::update::jobs;
 use super::{ConnectionArgs, credentials_help, heading};
 
 const EXAMPLES: &str = concat!(
@@ -63,6 +64,6 @@ pub(crate) struct VerifyArgs {
 
     /// Maximum number of concurrent repositories, and of concurrent requests for each check
     #[arg(long, short, help_heading = heading::REGISTRIES, value_name = "N", default_value_t = 8,
-          value_parser = clap::value_parser!(u16).range(1..=64))]
+          value_parser = jobs())]
     pub(crate) jobs: u16,
 }
