@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Sandbox, image};
+use common::Sandbox;
 use serde_json::{Value, json};
 
 const GUESS: &str = "registry.acme.example/team/app:1";
@@ -178,5 +178,4 @@ async fn reads_only_the_credentials_in_authfile() {
     assert!(output.code == Some(1) && output.stderr.ends_with(line), "{output:?}");
     let copy = "copy ghcr.io/acme/app:1 ghcr.io/acme/app:2 --dry-run --authfile right.json";
     assert_eq!(sandbox.run(copy).await.code, Some(0));
-    assert_eq!(image(1).digest(), digest);
 }

@@ -75,7 +75,7 @@ async fn commands_that_read_standard_input_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_read_large_files_end_with_their_state() {
     let sandbox = Sandbox::start().await;
-    // A debug build needs minutes.
+    // The program still reads when the signal arrives.
     let line = "docker.io/library/python:3.9 ".repeat(400_000);
     for number in 0..10 {
         sandbox.write(&format!("{number}.txt"), &line);
