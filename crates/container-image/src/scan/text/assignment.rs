@@ -129,7 +129,9 @@ fn is_method_of_container(bytes: &[u8], name: &Range<usize>) -> bool {
         depth += i32::from(*byte == b')') - i32::from(*byte == b'(');
         depth == 0
     });
-    open.is_some_and(|open| object[open] == b'(' && object[..open].ends_with(b"ontainer"))
+    let is_container =
+        |name: &[u8]| name.last_chunk::<9>().is_some_and(|end| end.eq_ignore_ascii_case(b"container"));
+    open.is_some_and(|open| object[open] == b'(' && is_container(&object[..open]))
 }
 
 /// Returns the start of the arguments after a name, which can have a type: `Container<>("a:1")`.
