@@ -76,7 +76,7 @@ impl<'a> TagVersion<'a> {
     /// Parses a tag with its shape, which needs more memory.
     #[must_use]
     pub fn parse_with_shape(tag: &'a str) -> Option<(Self, Shape)> {
-        parser::parse(tag)
+        parser::parse(tag).map(|(version, parser)| (version, parser.shape()))
     }
 
     /// Returns true if the version is not a pre-release.
@@ -127,12 +127,14 @@ impl<'a> TagVersion<'a> {
     /// Orders versions without regard to their builds.
     #[must_use]
     pub fn compare_versions(&self, other: &Self) -> Ordering {
-        let pre_release =
-            |version: &Self| version.pre_release.as_ref().map(|one| (one.rank, one.numbers.clone()));
         self.numbers
             .cmp(&other.numbers)
             .then_with(|| self.is_release().cmp(&other.is_release()))
-            .then_with(|| pre_release(self).cmp(&pre_release(other)))
+            .then_with(|| self.pre_release_order().cmp(&other.pre_release_order()))
+    }
+
+    fn pre_release_order(&self) -> Option<(u8, &[u64])> {
+        self.pre_release.as_ref().map(|one| (one.rank, one.numbers.as_slice()))
     }
 
     /// Returns a semantic version without the pre-release. Missing numbers are 0.

@@ -24,7 +24,7 @@ enum Role {
 }
 
 /// Tokens of a tag, with their roles.
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     tag: &'a str,
     tokens: Vec<Token>,
     roles: Vec<Role>,
@@ -32,8 +32,8 @@ struct Parser<'a> {
     next: usize,
 }
 
-/// Parses a tag. Returns `None` if it has no version.
-pub(super) fn parse(tag: &str) -> Option<(TagVersion<'_>, Shape)> {
+/// Parses a tag. Returns `None` if it has no version. The parser has the shape, which tag rules do not need.
+pub(super) fn parse(tag: &str) -> Option<(TagVersion<'_>, Parser<'_>)> {
     let tokens = tokens(tag);
     let roles = vec![Role::Text; tokens.len()];
     let mut parser = Parser { tag, tokens, roles, next: 0 };
@@ -48,7 +48,7 @@ pub(super) fn parse(tag: &str) -> Option<(TagVersion<'_>, Shape)> {
     let (builds, after_builds) = parser.builds()?;
     let variant = &tag[after_builds..];
     let version = TagVersion { prefix, numbers, pre_release, suffix, variant, builds, is_date };
-    Some((version, parser.shape()))
+    Some((version, parser))
 }
 
 impl<'a> Parser<'a> {
@@ -179,8 +179,7 @@ impl<'a> Parser<'a> {
                 false => self.text(end) == ".",
             };
             let number = end + usize::from(is_separator);
-            let is_glued = number == end;
-            if self.kind(number) != Some(Kind::Number) || (is_glued && !numbers.is_empty()) {
+            if self.kind(number) != Some(Kind::Number) {
                 break;
             }
             numbers.push(self.text(number).parse().ok()?);
@@ -235,7 +234,6 @@ impl<'a> Parser<'a> {
         }
         let before = at - 1;
         let word = match self.kind(before) {
-            Some(Kind::Separator) if before == 0 => return true,
             Some(Kind::Separator) => before - 1,
             _ => before,
         };
@@ -247,7 +245,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Returns the shape. No tag contains its placeholders.
-    fn shape(&self) -> Shape {
+    pub(super) fn shape(&self) -> Shape {
         let (mut shape, mut family) = (String::new(), String::new());
         for (token, role) in self.tokens.iter().zip(&self.roles) {
             let text = &self.tag[token.range.clone()];
