@@ -17,7 +17,7 @@ pub(super) struct Newest {
 
 /// A tag with its version, of the same family as the current tag.
 struct Candidate<'a> {
-    tag: &'a str,
+    tag: &'a Tag,
     version: TagVersion<'a>,
     /// False if a number in a word differs.
     is_same_shape: bool,
@@ -44,20 +44,20 @@ pub(super) fn newest(current: &Tag, all: &[Tag], requirement: Option<&VersionReq
     let best = release.or_else(|| same_shape().filter(|_| !own.is_release()).max_by(|a, b| by_age(a, b)));
     let (tag, version) = match best {
         Some(best) => (best.tag, &best.version),
-        None if meets(&own) => (current.as_str(), &own),
+        None if meets(&own) => (current, &own),
         None => return None,
     };
     let is_ahead = |one: &&Candidate<'_>| {
         one.version.is_release() && one.version.compare_versions(version) == Ordering::Greater
     };
     let other_base = family.iter().filter(is_ahead).max_by(|a, b| by_age(a, b));
-    Some(Newest { tag: tag.parse().ok()?, other_base: other_base.and_then(|one| one.tag.parse().ok()) })
+    Some(Newest { tag: tag.clone(), other_base: other_base.map(|one| one.tag.clone()) })
 }
 
 fn candidate<'a>(tag: &'a Tag, wanted: &Shape) -> Option<Candidate<'a>> {
     let (version, shape) = TagVersion::parse_with_shape(tag.as_str())?;
     let is_same_shape = shape == *wanted;
-    shape.is_same_family(wanted).then_some(Candidate { tag: tag.as_str(), version, is_same_shape })
+    shape.is_same_family(wanted).then_some(Candidate { tag, version, is_same_shape })
 }
 
 /// Orders tags by age. Tags of the same version, such as `2024.1` and `2024.01`, are ordered by their text.
