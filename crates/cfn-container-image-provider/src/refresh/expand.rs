@@ -48,8 +48,7 @@ pub(super) async fn run(
             format!("the list selects {count} images, more than {MAX_ENTRIES}. Add newest to its rules.");
         return Err(invalid_list(vec![error(name, 1, problem)]));
     }
-    let lines = images.iter().filter_map(|image| image.entry.customization.as_ref());
-    if lines.map(|lines| lines.text().len()).sum::<usize>() > MAX_TOTAL_CUSTOMIZE_BYTES {
+    if images.iter().map(|image| image.entry.customize_bytes()).sum::<usize>() > MAX_TOTAL_CUSTOMIZE_BYTES {
         let limit = MAX_TOTAL_CUSTOMIZE_BYTES >> 20;
         let problem = format!(
             "the lines in customize have more than {limit} MiB for all selected images. Add newest to the rules, or \

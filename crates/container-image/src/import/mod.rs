@@ -89,8 +89,7 @@ pub(crate) fn import(files: &[File], format: Option<Format>) -> Result<Imported,
             "the list would have more than {MAX_RULE_VALUES} values in tag rules. Import fewer files."
         )]);
     }
-    let lines = images.iter().filter_map(|image| image.entry.customization.as_ref());
-    if lines.map(|lines| lines.text().len()).sum::<usize>() > MAX_TOTAL_CUSTOMIZE_BYTES {
+    if images.iter().map(|image| image.entry.customize_bytes()).sum::<usize>() > MAX_TOTAL_CUSTOMIZE_BYTES {
         let limit = MAX_TOTAL_CUSTOMIZE_BYTES >> 20;
         return Err(vec![format!(
             "the list would have more than {limit} MiB of lines in customize. Import fewer files."

@@ -94,6 +94,12 @@ impl Entry {
         Self { source, tag: None, rules: Some(rules), ..self }
     }
 
+    /// Returns the size of the Dockerfile lines in bytes.
+    #[must_use]
+    pub fn customize_bytes(&self) -> usize {
+        self.customization.as_ref().map_or(0, |lines| lines.text().len())
+    }
+
     /// Returns the repository to copy to.
     ///
     /// # Errors

@@ -56,8 +56,7 @@ impl<'a> Output<'a> {
     }
 
     pub(super) fn entry(&mut self, entry: Entry) {
-        let lines = entry.customization.as_ref().map_or(0, |lines| lines.text().len());
-        self.customize_bytes = self.customize_bytes.saturating_add(lines);
+        self.customize_bytes = self.customize_bytes.saturating_add(entry.customize_bytes());
         if self.customize_bytes > MAX_TOTAL_CUSTOMIZE_BYTES && !self.has_too_many {
             self.has_too_many = true;
             let limit = MAX_TOTAL_CUSTOMIZE_BYTES >> 20;
