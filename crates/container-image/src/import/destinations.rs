@@ -61,10 +61,9 @@ pub(super) fn distinct(
 
 /// Merges an image into an equal one. Returns false if they differ.
 fn is_merged(next: &mut Image, first: &mut Image) -> bool {
-    let key = |entry: &Entry| {
-        let Entry { source, target, rules, customization, .. } = entry.clone();
-        (source, target, rules, customization)
-    };
+    fn key(entry: &Entry) -> impl PartialEq + '_ {
+        (&entry.source, &entry.target, &entry.rules, &entry.customization)
+    }
     let is_equal = key(&next.entry) == key(&first.entry);
     if is_equal {
         // The more careful settings of the refresh stack.
