@@ -1,7 +1,5 @@
 //! Applies lines to the config of one image.
 
-use std::cell::Cell;
-
 use super::arguments::{check_signal, owner_of_user, parse_ports};
 use super::command::Command;
 use super::config::{ImageConfig, present};
@@ -40,8 +38,7 @@ pub(super) fn evaluate(
     let invalid =
         |problem: String| CustomizationError::new(None, format!("its config is not supported: {problem}"));
     let config = ImageConfig::parse(base).map_err(invalid)?;
-    let mut evaluation =
-        Evaluation { config, files: Files::default(), has_cmd: false, value_bytes: Cell::new(0) };
+    let mut evaluation = Evaluation { config, files: Files::default(), has_cmd: false, value_bytes: 0 };
     for line in lines {
         let failed = |problem| CustomizationError::new(Some(line.number), problem);
         evaluation.apply(&line.instruction).map_err(failed)?;
@@ -66,7 +63,7 @@ struct Evaluation {
     /// True if a line has set `CMD`. A later `ENTRYPOINT` then keeps it.
     has_cmd: bool,
     /// Size of all values so far.
-    value_bytes: Cell<usize>,
+    value_bytes: usize,
 }
 
 impl Evaluation {
@@ -139,23 +136,22 @@ impl Evaluation {
         Ok(())
     }
 
-    fn expand(&self, word: &str) -> Result<String, String> {
+    fn expand(&mut self, word: &str) -> Result<String, String> {
         let value = expand(word, &self.config.variables)?;
         self.count(&value)?;
         Ok(value)
     }
 
     /// Counts a value. Fails if all values are too large.
-    fn count(&self, value: &str) -> Result<(), String> {
-        let bytes = self.value_bytes.get() + VALUE_BYTES + value.len();
-        self.value_bytes.set(bytes);
-        match bytes > MAX_VALUES_BYTES {
+    fn count(&mut self, value: &str) -> Result<(), String> {
+        self.value_bytes += VALUE_BYTES + value.len();
+        match self.value_bytes > MAX_VALUES_BYTES {
             true => Err(format!("the lines set values of more than {} MiB", MAX_VALUES_BYTES >> 20)),
             false => Ok(()),
         }
     }
 
-    fn expand_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
+    fn expand_pairs(&mut self, pairs: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
         let pair = |(name, value): &(String, String)| {
             let (expanded, value) = (self.expand(name)?, self.expand(value)?);
             match expanded.is_empty() || value.contains('\0') {

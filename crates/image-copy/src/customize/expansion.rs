@@ -12,7 +12,7 @@ use super::error::quoted;
 pub(super) type Variables = [String];
 
 /// Maximum length of an expanded text in bytes. Nested expansions would otherwise grow without limit.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Maximum depth of nested `${a:-${b}}`.
 const MAX_DEPTH: usize = 16;

@@ -3,7 +3,7 @@
 //! shell is rejected.
 
 use super::error::quoted;
-use super::expansion::{Variables, lookup};
+use super::expansion::{MAX_BYTES, Variables, lookup};
 
 /// A word: literal texts and variables.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,7 +34,7 @@ impl ShellWord {
     ///
     /// # Errors
     /// If a variable is not set, because the shell could set it itself. If the value would be split into
-    /// several words.
+    /// several words. If the word is too long.
     pub(super) fn expand(&self, variables: &Variables) -> Result<String, String> {
         let mut word = String::new();
         for part in &self.0 {
@@ -49,6 +49,9 @@ impl ShellWord {
                     }
                     word.push_str(value);
                 }
+            }
+            if word.len() > MAX_BYTES {
+                return Err(format!("a word is longer than {MAX_BYTES} bytes"));
             }
         }
         Ok(word)

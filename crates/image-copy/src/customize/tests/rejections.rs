@@ -111,6 +111,7 @@ fn limits_sizes_and_counts() {
     let name = format!("ENV A={}", "x".repeat(500_000));
     check(&format!("{name}\nLABEL a=$A b=$A c=$A d=$A\nLABEL e=$A f=$A g=$A h=$A i=$A"), 3, large);
     check(&format!("EXPOSE {}", "1-1000 ".repeat(100)), 1, large);
+    check(&format!("{name}\nRUN mkdir \"/{}\"", "$A".repeat(1000)), 2, "longer than");
     check(&format!("ENV {}", "A=1 ".repeat(10_000)), 1, large);
     check(&format!("VOLUME {}", "/a ".repeat(20_000)), 1, large);
     assert!(Customization::parse(&"#".repeat(super::super::MAX_BYTES + 1)).is_err());
