@@ -56,6 +56,7 @@ fn tags_without_a_version() {
         "alpine3.19",
         "lts-jdk17",
         "20H2",
+        "17jdk",
         "_1",
         "a-.b",
     ] {
