@@ -14,9 +14,7 @@ pub fn image_for_platform<'a>(index: &'a Manifest, wanted: &Platform) -> Option<
 
 /// Returns the children with a platform, without attestations.
 pub fn image_children(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
-    index.children().iter().filter(|child| {
-        !child.is_attestation() && child.platform.as_ref().is_some_and(|platform| !platform.is_unknown())
-    })
+    index.children().iter().filter(|child| child.platform.is_some() && !is_left_out(child))
 }
 
 /// Returns true for an attestation, and for other children that are not images. A customization leaves them out.
