@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::programs::{Arguments, COMMANDS, Command, GLOBAL_OPTIONS, Options};
+use super::options::{GLOBAL_OPTIONS, Options};
+use super::programs::{Arguments, COMMANDS, Command};
 use super::tokens::{Token, Tokens};
 use super::word::{self, Word};
 

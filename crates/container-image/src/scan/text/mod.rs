@@ -8,6 +8,7 @@
 mod assignment;
 mod boundary;
 mod command;
+mod options;
 mod programs;
 mod tokens;
 mod word;
