@@ -67,7 +67,8 @@ impl Dockerfile<'_> {
         let (bytes, words) = (self.bytes, &line.words);
         match name.as_str() {
             "FROM" if self.is_from(words) => self.read_from(words),
-            "ONBUILD" if !words.is_empty() => {
+            // Docker rejects a chain of ONBUILD.
+            "ONBUILD" if words.first().is_some_and(|next| !part(bytes, next).eq_ignore_ascii_case(&name)) => {
                 self.read(&Line {
                     name: words[0].clone(),
                     words: words[1..].to_vec(),

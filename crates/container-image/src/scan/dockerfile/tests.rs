@@ -100,4 +100,5 @@ fn reads_directives_comments_and_scripts() {
     check("FROM image or from another:tag.\nRUN psql -c \"SELECT id \\\nFROM users:archive\"", &[]);
     find(b"FROM \xff\nARG \xe9=\\");
     find("RUN <<A\n".repeat(1000).as_bytes());
+    find("ONBUILD ".repeat(100_000).as_bytes());
 }
