@@ -294,6 +294,7 @@ fn a_command_is_evidence() {
         "docker buildx imagetools inspect nginx:1.25",
         "docker run -d \\\r\n  nginx:1.25\r\n",
         "docker run <options> nginx:1.25",
+        "\"cd x\\ndocker run nginx:1.25\\n\"",
     ] {
         check(text, &["nginx:1.25"]);
     }
@@ -337,6 +338,7 @@ fn images_that_the_text_writes_are_not_listed() {
         "IMAGE=\"acme/app:1\"\ndocker build --pull -t \"${IMAGE}\" .\ndocker push \"$IMAGE\"",
         "[\"docker\", \"build\", \"-t\", \"ghcr.io/acme/app:1\", \".\"]",
         "docker build -t app:dev . && docker run app:dev",
+        "\"cd app\\ndocker build -t ghcr.io/acme/app:1 .\"; \"docker run ghcr.io/acme/app:1\"",
         "crane push x.tar ghcr.io/acme/app:1",
         "docker commit x ghcr.io/acme/app:1",
         "buildah bud -t ghcr.io/acme/app:1",

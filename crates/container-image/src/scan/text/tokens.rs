@@ -34,7 +34,9 @@ impl<'a> Tokens<'a> {
         // Make ignores the exit code of a command after a hyphen.
         let name_start =
             before.strip_suffix(b"-").filter(|rest| rest.last().is_some_and(u8::is_ascii_whitespace));
-        if !variable && name_start.unwrap_or(before).last().is_some_and(|byte| !is_start(*byte)) {
+        // The end of a line in a string, as in "docker build .\ndocker push a:1".
+        let is_line = before.ends_with(b"\\n");
+        if !variable && !is_line && name_start.unwrap_or(before).last().is_some_and(|byte| !is_start(*byte)) {
             return None;
         }
         let length = match rest {
