@@ -5,6 +5,11 @@ use std::ops::Range;
 
 use super::{ImageMatch, Spelling, text};
 
+/// Returns true if the text is empty or null in YAML.
+pub(super) fn is_null(text: &str) -> bool {
+    matches!(text.trim(), "" | "~" | "null" | "Null" | "NULL")
+}
+
 /// Finds the references in the value of a scalar, except those whose spelling in the file is different.
 /// `is_image` receives each reference and its range in the value.
 pub(super) fn find(
@@ -33,7 +38,7 @@ pub(super) fn locate(
     let first = scalar.start;
     let source = file.get(scalar).unwrap_or_default();
     let characters = value.char_indices().filter(|(_, character)| !is_white_space(*character));
-    let mut pairs = characters.map(|(at, _)| at).zip(Characters::new(source));
+    let mut pairs = characters.map(|(at, _)| at).zip(Characters::new(source, value));
     let located = |part: &Range<usize>| {
         let (_, start) = pairs.find(|(at, _)| *at >= part.start)?;
         let range = first + start..first + start + part.len();
@@ -55,15 +60,12 @@ struct Characters<'a> {
 }
 
 impl<'a> Characters<'a> {
-    fn new(source: &'a str) -> Self {
-        let first = source.chars().next();
-        let (at, quote) = match first {
-            Some('"' | '\'') => (1, first),
-            // The first line of a block has its options and a comment.
-            Some('|' | '>') => (source.find('\n').unwrap_or(source.len()), None),
-            _ => (0, None),
-        };
-        Self { source, at, quote }
+    fn new(source: &'a str, value: &str) -> Self {
+        let quote = source.chars().next().filter(|first| matches!(first, '"' | '\''));
+        // The content of a block can also start with a quote. It has no other characters than its value.
+        let count = |text: &str| text.chars().filter(|character| !is_white_space(*character)).count();
+        let quote = quote.filter(|_| count(source) > count(value));
+        Self { source, at: usize::from(quote.is_some()), quote }
     }
 }
 
@@ -137,6 +139,10 @@ mod tests {
         check("'it''s é a:1 ''b:2'''", &[Some("é: 'it''s é a:1"), Some("é: 'it''s é a:1 ''b:2")]);
         check("|2- # comment a:1\n   é a:1\n\n  b:2\n", &[Some("   é a:1"), Some("  b:2")]);
         check(">\n  x\n  a:1\n   y b:2\n", &[Some("  a:1"), Some("   y b:2")]);
+        check("|\n  > a:1\n  b:2\n", &[Some("  > a:1"), Some("  b:2")]);
+        check(">-\n  | a:1\n", &[Some("  | a:1")]);
+        check("|\n  'x' a:1\n  'b:2'\n", &[Some("  'x' a:1"), Some("  'b:2")]);
+        check(">\n  \"x\\n\" a:1\n", &[Some("  \"x\\n\" a:1")]);
         check("!Sub |\n  a:1\n", &[Some("  a:1")]);
         check("!Sub 'a:1'", &[Some("é: !Sub 'a:1")]);
         check("&x \"a:1\"", &[Some("é: &x \"a:1")]);

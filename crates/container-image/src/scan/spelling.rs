@@ -43,7 +43,7 @@ pub(crate) struct Part {
 /// Notation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// In quotes, or as a block of lines.
+    /// In quotes.
     Quoted,
     /// Without quotes in YAML.
     Plain,

@@ -14,6 +14,9 @@ use crate::scan::{Evidence, ImageMatch, Spelling, scalar};
 /// Options of build commands, whose value names the image that is built.
 const OUTPUT_OPTIONS: [&str; 4] = ["-t", "--tag", "--destination", "--cache-repo"];
 
+/// Maximum length in bytes of a text that is read at an alias. Many aliases can repeat a long one.
+const MAX_ALIASED_BYTES: usize = 1024;
+
 pub(super) struct ImageFinder<'a> {
     text: &'a str,
     tree: &'a Tree,
@@ -78,11 +81,9 @@ impl<'a> ImageFinder<'a> {
             }
             images.push(one.image);
         }
-        let fields: Vec<(Id, Role)> = self.fields.iter().map(|(node, role)| (*node, *role)).collect();
-        images.extend(fields.into_iter().filter_map(|(node, role)| self.field(node, role)));
-        let texts = std::mem::take(&mut self.texts);
-        for node in texts.into_iter().filter(|node| !self.fields.contains_key(node)) {
-            self.search(node, &mut images);
+        images.extend(self.fields.iter().filter_map(|(node, role)| self.field(*node, *role)));
+        for node in self.texts.iter().filter(|node| !self.fields.contains_key(node)) {
+            self.search(*node, &mut images);
         }
         comments::search(self.text, &self.scalars, &mut images);
         images.retain(|one| !self.built.contains(one.image.to_string().as_str()));
@@ -91,11 +92,17 @@ impl<'a> ImageFinder<'a> {
 
     /// Notes the images of a value, which is a list of any kind.
     fn add_built(&mut self, node: Id) {
-        let tree = self.tree;
-        let items = tree.items(node).unwrap_or(&[]);
-        for text in items.iter().chain([&node]).filter_map(|node| tree.text(*node)) {
+        let items = self.tree.items(node).unwrap_or(&[]);
+        for node in items.iter().chain([&node]) {
+            let text = self.text(*node).unwrap_or_default();
             self.built.extend(text.split([' ', ',', '\n', '=']));
         }
+    }
+
+    /// Returns the text of a scalar, except of a long one behind an alias.
+    fn text(&self, node: Id) -> Option<&'a str> {
+        let is_own = self.tree.resolve(node) == node;
+        self.tree.text(node).filter(|text| is_own || text.len() <= MAX_ALIASED_BYTES)
     }
 
     fn visit(&mut self, node: Id, around: Surroundings) {
@@ -104,7 +111,7 @@ impl<'a> ImageFinder<'a> {
         if target != node {
             self.shared.insert(target);
         }
-        if let Some(value) = tree.text(node) {
+        if let Some(value) = self.text(node) {
             return self.scalar(node, target, value, around);
         }
         // The target of an alias is visited at its own place. This also ends cycles.
@@ -140,7 +147,7 @@ impl<'a> ImageFinder<'a> {
 
     fn mapping(&mut self, node: Id) {
         let tree = self.tree;
-        let is_built = is_built(tree, node);
+        let is_built = self.is_built(node);
         if !is_built && let Some(found) = split::find(self.text, tree, node, self.key()) {
             self.split.push(found);
         }
@@ -149,10 +156,17 @@ impl<'a> ImageFinder<'a> {
             if tree.resolve(key) == key && tree.text(key).is_some() {
                 self.scalars.push(tree.range(key));
             }
-            self.path.push(tree.text(key).unwrap_or_default());
+            self.path.push(self.text(key).unwrap_or_default());
             self.visit(value, Surroundings { is_built, is_output: false });
             self.path.pop();
         }
+    }
+
+    /// Returns true if the mapping also describes the build of its image, as in Compose and Ansible.
+    fn is_built(&self, mapping: Id) -> bool {
+        let get = |key: &str| self.tree.get(mapping, key);
+        get("build").is_some_and(|build| self.text(build).is_none_or(|text| !scalar::is_null(text)))
+            || matches!(get("source").and_then(|source| self.text(source)), Some("build" | "local"))
     }
 
     /// Returns the key of the current node, or of the list around it.
@@ -212,14 +226,6 @@ impl<'a> ImageFinder<'a> {
         let Some(value) = self.tree.text(node) else { return };
         images.extend(scalar::find(self.text, self.tree.range(node), value, |_, _| true));
     }
-}
-
-/// Returns true if the mapping also describes the build of its image, as in Compose and Ansible.
-fn is_built(tree: &Tree, mapping: Id) -> bool {
-    let build = tree.get(mapping, "build");
-    let source = tree.get(mapping, "source").and_then(|source| tree.text(source));
-    build.is_some_and(|build| tree.text(build).is_none_or(|text| !value::is_null(text)))
-        || matches!(source, Some("build" | "local"))
 }
 
 /// Returns true for a key with text for people. It can name an image as an example.

@@ -91,7 +91,8 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
             ("jobs.*.container", Image),
             ("jobs.*.container.image", Image),
             ("jobs.*.services.*.image", Image),
-            ("runs.image", Skipped),
+            // Otherwise a Dockerfile.
+            ("runs.image", Text),
             ("**.with.tags", Built),
             ("**.with.images", Skipped),
             ("**.with.cache-from", Skipped),

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use image_copy::yaml::{Id, Tree};
 
-use super::value::{is_image_name, is_null};
+use super::value::is_image_name;
+use crate::scan::scalar::is_null;
 use crate::scan::spelling::{Part, Parts, Style};
 use crate::scan::{Evidence, ImageMatch, RawReference, Spelling};
 
@@ -92,7 +93,7 @@ fn keys(tree: &Tree, mapping: Id, key: &str) -> Option<Keys> {
     if key == "images" && has("name") {
         return Some(KUSTOMIZE);
     }
-    if key.to_ascii_lowercase().ends_with("image") {
+    if key.get(key.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case("image")) {
         return Some(IMAGE);
     }
     // `image` with a separate tag, or a repository that can only be one of images.
@@ -101,12 +102,16 @@ fn keys(tree: &Tree, mapping: Id, key: &str) -> Option<Keys> {
 }
 
 fn has_text(tree: &Tree, node: Id) -> bool {
-    tree.text(node).is_some_and(|text| !is_null(text))
+    !text_of(tree, node).is_empty()
 }
 
-/// Returns the text of a value. Null is empty.
+/// Maximum length of a part of an image in bytes. A name has at most 255.
+const MAX_PART_BYTES: usize = 1024;
+
+/// Returns the text of a value. Null is empty, and so is a long text, which many aliases can repeat.
 fn text_of(tree: &Tree, node: Id) -> &str {
-    tree.text(node).filter(|text| !is_null(text)).unwrap_or_default().trim()
+    let text = tree.text(node).filter(|text| text.len() <= MAX_PART_BYTES && !is_null(text));
+    text.unwrap_or_default().trim()
 }
 
 /// Returns key and value of the first key that has a value, or otherwise of the first that exists. Merged
@@ -118,7 +123,7 @@ fn own_entry(tree: &Tree, mapping: Id, names: &[&str]) -> Option<(Id, Id)> {
     entries.iter().find(|(_, value)| has_text(tree, *value)).or(entries.first()).copied()
 }
 
-/// Returns the place of a value. An alias, a list or an escape sequence has none.
+/// Returns the place of a value. An alias, a list, a block of lines or an escape sequence has none.
 fn part(text: &str, tree: &Tree, key: Id, value: Id) -> Option<Part> {
     if tree.resolve(value) != value {
         return None;
@@ -139,10 +144,12 @@ fn part(text: &str, tree: &Tree, key: Id, value: Id) -> Option<Part> {
             style: Style::Missing,
         });
     }
+    let between = &text[key_range.end..range.start];
+    let is_block = between.contains('\n') && between.contains(['|', '>']);
     let (value, style) = match text.as_bytes()[range.start] {
         b'"' | b'\'' => (inner(text, &range), Style::Quoted),
-        b'|' | b'>' => return None,
         _ if is_json => (range, Style::Json),
+        _ if is_block => return None,
         _ => (range, Style::Plain),
     };
     (text[value.clone()] == *written).then_some(Part { key, value, text: content, style })

@@ -108,6 +108,7 @@ jobs:
     check("action.yml", &action("docker://debian"), &["debian"]);
     check("action.yaml", &action("Dockerfile"), &[]);
     check("action.yaml", &action("build/image"), &[]);
+    check("action.yaml", &action("'ghcr.io/acme/lint:1'"), &["ghcr.io/acme/lint:1 registry"]);
 }
 
 #[test]
@@ -210,6 +211,10 @@ h: {image: {name: acme/h, tag: 8}}
         // Other mappings share the tag.
         "a: {image: {repository: acme/a, tag: &tag 1}}\nb: {image: {repository: acme/b, tag: *tag}}",
         "a: {image: {repository: acme/a, tag: \"\\x31\"}}",
+        "image:\n  repository: acme/a\n  tag: |-\n    v1\n",
+        "image:\n  repository: acme/a\n  tag: |-\n    v1",
+        "image:\n  repository: acme/a\n  tag: |\n    v1\n",
+        "image:\n  repository: acme/a\n  tag: > # b\n    v1\n\nc: d\n",
     ] {
         check("values.yaml", other, &[]);
     }
@@ -315,6 +320,19 @@ fn reads_a_value_behind_aliases_once() {
         bomb.push_str(&format!("l{level}: &l{level} [*l{below}, *l{below}]\n"));
     }
     check("a.yaml", &bomb, &["a:1"]);
+}
+
+#[test]
+fn reads_aliases_of_a_long_text_in_linear_time() {
+    let long = "a".repeat(1 << 20);
+    for list in ["image: [VALUE]", "b: [VALUE]", "services: {a: {build: {tags: [VALUE]}}}"] {
+        let list = list.replace("VALUE", &"*a,".repeat(50_000));
+        assert!(found("compose.yaml", &format!("a: &a {long}\n{list}\nx: {{image: 'a:1'}}\n")) == ["a:1"]);
+    }
+    for item in ["{repository: *a, tag: 1, pullPolicy: b},", "{*a : {image: b, tag: ''}},"] {
+        let list = item.repeat(20_000);
+        assert!(found("a.yaml", &format!("a: &a {long}\nb: [{list}]\nx: {{image: 'a:1'}}\n")) == ["a:1"]);
+    }
 }
 
 #[test]

@@ -16,11 +16,6 @@ const WORDS: [&str; 10] =
 const OTHER_FILES: [&str; 11] =
     ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "iso", "qcow2", "img"];
 
-/// Returns true if the value is empty or null in YAML.
-pub(super) fn is_null(text: &str) -> bool {
-    matches!(text.trim(), "" | "~" | "null" | "Null" | "NULL")
-}
-
 /// Returns true for the URL of an image.
 pub(super) fn is_image_url(value: &str) -> bool {
     SCHEMES.iter().any(|scheme| value.trim_start().starts_with(scheme))

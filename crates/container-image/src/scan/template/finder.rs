@@ -7,6 +7,7 @@ use image_copy::text::{SanitizedText, name_without_userinfo};
 use super::maps::Maps;
 use super::properties::{self, Step};
 use super::strings::StringFinder;
+use crate::scan::scalar::is_null;
 use crate::scan::{Diagnostic, Evidence, ImageMatch, RawReference, Scan, Spelling, scalar};
 use image_copy::yaml::{Id, Tree};
 
@@ -27,11 +28,6 @@ fn is_placeholder(text: &str) -> bool {
 
 /// Maximum length of a quote, in characters. A property can contain a whole script by mistake.
 const MAX_QUOTE_CHARS: usize = 80;
-
-/// Returns true if the text is empty or null in YAML.
-fn is_null(text: &str) -> bool {
-    matches!(text.trim(), "" | "~" | "null")
-}
 
 /// Finds the images of a template.
 pub(super) struct ImageFinder<'a> {
