@@ -109,13 +109,14 @@ fn scan_utf16(path: &Path, bytes: &[u8]) -> Scan {
     Scan { errors: vec![Diagnostic { at: 0, text: text.into() }], ..Scan::default() }
 }
 
-/// Scans a file in YAML or JSON. Returns `None` if plain text is enough, or if it cannot be parsed. A file that
+/// Scans a file in YAML or JSON. Returns `None` for other files, or if it cannot be parsed. A file that
 /// looks like a template and cannot be parsed is an error.
 fn scan_structure(path: &Path, bytes: &[u8]) -> Result<Option<Scan>, Diagnostic> {
-    if bytes.len() > MAX_STRUCTURE_BYTES {
+    let has_extension = template::has_template_extension(path);
+    let is_structure = structure::has_extension(path);
+    if bytes.len() > MAX_STRUCTURE_BYTES || !(has_extension || is_structure) {
         return Ok(None);
     }
-    let has_extension = template::has_template_extension(path);
     let may_be_template = |text: &str| has_extension && template::may_be_template(text);
     let scanned_as_text =
         |at, reason: &str| Diagnostic { at, text: format!("{reason} and was scanned as plain text") };
@@ -127,14 +128,21 @@ fn scan_structure(path: &Path, bytes: &[u8]) -> Result<Option<Scan>, Diagnostic>
         Err(_) => return Ok(None),
     };
     let may_be_template = may_be_template(text);
-    if !may_be_template && !structure::must_be_parsed(path, text) {
+    if !may_be_template && !is_structure {
         return Ok(None);
+    }
+    if !may_be_template && !structure::can_contain_images(path, text) {
+        return Ok(Some(Scan::default()));
     }
     match Source::parse(path, text) {
         Ok(source) => {
             let template = if may_be_template { template::scan(text, &source.tree) } else { None };
             let other = || Scan { images: structure::find(path, &source), ..Scan::default() };
-            Ok(Some(template.unwrap_or_else(other)))
+            let mut scan = template.unwrap_or_else(other);
+            // A command in one string can write the image that another string reads.
+            let written = text::written(bytes);
+            scan.images.retain(|one| !written.contains(one.image.to_string().as_bytes()));
+            Ok(Some(scan))
         }
         Err(error) if may_be_template => {
             Err(scanned_as_text(error.at, &format!("the template is invalid ({})", error.reason)))
@@ -154,6 +162,23 @@ impl ImageMatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_that_a_file_builds_are_not_listed() {
+        let images = |name: &str, text: &str| -> Vec<String> {
+            scan(Path::new(name), text.as_bytes()).images.iter().map(|one| one.image.to_string()).collect()
+        };
+        let steps = "on: push\njobs:\n  a:\n    steps:\n    - run: docker build -t app:1 .\n    - run: docker run app:1\n    \
+            - run: docker run alpine:3\n";
+        let template = "Resources:\n  A:\n    Type: AWS::CodeBuild::Project\n    Properties:\n      Image: app:1\n      \
+            Before: docker build -t app:1 .\n      After: docker run app:1\n      Other: docker run alpine:3\n";
+        let json = r#"{"Resources": {"A": {"Type": "Custom::A", "Properties": {
+            "A": "docker build -t app:1 .\ndocker push ghcr.io/a/b:1\n", "B": "docker run app:1",
+            "C": "ghcr.io/a/b:1", "D": "docker run alpine:3"}}}}"#;
+        for (name, text) in [("a.yml", steps), ("a.yaml", template), ("a.json", json)] {
+            assert_eq!(images(name, text), ["alpine:3"], "{text}");
+        }
+    }
 
     #[test]
     fn scans_invalid_templates_as_text() {

@@ -42,12 +42,16 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Returns true if a file is YAML or JSON, and can contain an image that plain text does not show.
-pub(super) fn must_be_parsed(path: &Path, text: &str) -> bool {
-    (is_json(path) || extension_is(path, &["yaml", "yml"]))
-        && (Format::of_file(path).is_some()
-            || has_image_key(text.as_bytes())
-            || !text::find(text.as_bytes()).is_empty())
+/// Returns true if the file has an extension of YAML or JSON.
+pub(super) fn has_extension(path: &Path) -> bool {
+    is_json(path) || extension_is(path, &["yaml", "yml"])
+}
+
+/// Returns false if a file contains no image in its fields and as plain text.
+pub(super) fn can_contain_images(path: &Path, text: &str) -> bool {
+    Format::of_file(path).is_some()
+        || has_image_key(text.as_bytes())
+        || !text::find(text.as_bytes()).is_empty()
 }
 
 /// Finds the images of a file.
@@ -58,8 +62,6 @@ pub(super) fn find(path: &Path, source: &Source<'_>) -> Vec<ImageMatch> {
     }
     let mut images = finder.images();
     images.extend_from_slice(&source.in_comments);
-    let written = text::written(source.text.as_bytes());
-    images.retain(|one| !written.contains(one.image.to_string().as_bytes()));
     images.sort_by_key(ImageMatch::start);
     images
 }
