@@ -7,6 +7,7 @@ mod dockerfile;
 mod evidence;
 pub(crate) mod files;
 mod keys;
+mod outputs;
 pub(crate) mod positions;
 mod raw_reference;
 mod scalar;
@@ -80,7 +81,11 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
     if files::is_utf16(bytes) {
         return scan_utf16(path, bytes);
     }
-    let as_text = || Scan { images: text::find(bytes), ..Scan::default() };
+    let as_text = || {
+        let mut images = text::find(bytes);
+        outputs::remove(path, bytes, &mut images);
+        Scan { images, ..Scan::default() }
+    };
     if dockerfile::is_dockerfile(path) {
         return Scan { images: dockerfile::find(bytes), ..Scan::default() };
     }

@@ -20,6 +20,8 @@ pub(super) enum Format {
     Drone,
     GitHub,
     GitLab,
+    Goreleaser,
+    Ko,
     Kubernetes,
     Skaffold,
     /// Any other document, such as Helm values or a playbook of Ansible.
@@ -43,7 +45,7 @@ pub(super) enum Role {
 
 use Format::{
     Azure, Bake, Bitbucket, CircleCi, CloudBuild, Compose, Crd, Devcontainer, Drone, GitHub, GitLab,
-    Kubernetes, Other, Skaffold,
+    Goreleaser, Ko, Kubernetes, Other, Skaffold,
 };
 use Role::{Built, Image, Skipped, Text};
 
@@ -59,7 +61,15 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
         ],
     ),
     // https://docs.docker.com/build/bake/reference
-    (Bake, &[("target.*.tags", Built), ("target.*.cache-from", Skipped), ("target.*.cache-to", Skipped)]),
+    (
+        Bake,
+        &[
+            ("target.*.tags", Built),
+            ("target.*.output", Built),
+            ("target.*.cache-from", Skipped),
+            ("target.*.cache-to", Skipped),
+        ],
+    ),
     // https://support.atlassian.com/bitbucket-cloud/docs/docker-image-options
     (Bitbucket, &[("**.image", Image), ("**.image.name", Image)]),
     // https://circleci.com/docs/configuration-reference. An image of `machine` is a virtual machine.
@@ -113,6 +123,21 @@ const VALUES: &[(Format, &[(&str, Role)])] = &[
             ("*.services[].name", Image),
         ],
     ),
+    // https://goreleaser.com/customization/docker
+    (
+        Goreleaser,
+        &[
+            ("dockers[].image_templates", Built),
+            ("dockers_v2[].images", Built),
+            ("docker_manifests[].name_template", Built),
+            ("docker_manifests[].image_templates", Built),
+            ("kos[].repository", Built),
+            ("kos[].repositories", Built),
+            ("kos[].base_image", Image),
+        ],
+    ),
+    // https://ko.build/configuration
+    (Ko, &[("defaultBaseImage", Image), ("baseImageOverrides.*", Image)]),
     // https://kubernetes.io/docs/reference/kubernetes-api. Custom resources have images at any place.
     (
         Kubernetes,
@@ -174,6 +199,9 @@ const FILES: &[(&str, &str, Format)] = &[
     ("", "devcontainer", Devcontainer),
     ("", ".devcontainer", Devcontainer),
     ("", "docker-bake*", Bake),
+    ("", ".goreleaser*", Goreleaser),
+    ("", "goreleaser*", Goreleaser),
+    ("", ".ko", Ko),
 ];
 
 impl Format {
