@@ -229,6 +229,41 @@ async fn a_check_changes_nothing_and_exits_with_3() {
     assert_eq!(sandbox.run(command).await.code, Some(1));
 }
 
+/// `git apply` and `patch` reject `../compose.yaml` in every folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_names_the_folder_of_a_patch_outside_of_the_current_folder() {
+    let sandbox = Sandbox::start().await;
+    let digest = sandbox.publish("docker.io/library/python:3.9", 1);
+    for name in [".git/config", "compose.yaml", "sub/app/x.txt"] {
+        sandbox.write(name, "# docker.io/library/python:3.9\n");
+    }
+    let run = async |folder: &str, path: &str| {
+        let mut command = sandbox.command(&["pin", "--dry-run", path]);
+        command.current_dir(sandbox.path(folder));
+        RunOutput::of(command).await
+    };
+    let top = sandbox.folder().canonicalize().unwrap().display().to_string();
+    for (folder, path) in
+        [("sub", "../compose.yaml"), ("sub/app", "../.."), ("sub", &format!("{top}/compose.yaml"))]
+    {
+        let output = run(folder, path).await;
+        let note = format!(
+            "compose.yaml: git apply and patch reject this path. To apply the patch, run both commands in the folder {top}.\n"
+        );
+        assert!(output.code == Some(0) && output.stderr.contains(&note), "{path}: {output:?}");
+    }
+    for (folder, path) in [("sub", "app"), (".", "compose.yaml")] {
+        let output = run(folder, path).await;
+        assert!(!output.stderr.contains("git apply"), "{output:?}");
+    }
+    // The named folder.
+    std::fs::remove_dir_all(sandbox.path(".git")).unwrap();
+    sandbox.write("the.patch", run(".", "compose.yaml").await.stdout);
+    let mut git = std::process::Command::new("git");
+    assert!(git.args(["apply", "the.patch"]).current_dir(&top).status().unwrap().success());
+    assert_eq!(sandbox.read("compose.yaml"), format!("# docker.io/library/python:3.9@{digest}\n"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_prints_a_patch() {
     let sandbox = Sandbox::start().await;

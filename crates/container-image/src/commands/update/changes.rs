@@ -14,9 +14,10 @@ use super::selection::{self, Selection};
 use super::version_notes;
 use crate::args::{UpdateArgs, Verbosity};
 use crate::documents::Document;
-use crate::edit::{self, Change, FileSnapshot};
+use crate::edit::{self, Change, FileSnapshot, PatchStyle};
 use crate::log;
 use crate::report;
+use crate::scan::files::SourceFile;
 use crate::scan::{Evidence, RawReference};
 use crate::signals::blocking;
 
@@ -123,7 +124,21 @@ impl<'a> Changes<'a> {
                 Err(reason) => outcome.record_failure(file, &reason),
             }
         }
+        if args.output.dry_run && !args.output.json && verbosity != Verbosity::Quiet {
+            self.print_patch_note();
+        }
         outcome
+    }
+
+    /// Prints a note if the printed patch can only be applied in another folder.
+    fn print_patch_note(&self) {
+        let changing = self.files.iter().filter(|file| !file.images.is_empty());
+        let files: Vec<&SourceFile> = changing.map(|file| &file.document.file).collect();
+        if report::patch_style() == PatchStyle::Plain
+            && let Some(note) = messages::outside_patch(&files)
+        {
+            report::note(&note);
+        }
     }
 
     /// Returns changes, failures and notes as JSON.

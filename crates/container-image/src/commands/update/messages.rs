@@ -1,14 +1,17 @@
 //! Messages of `update`. A message that cru also prints has the same text.
 
 use std::collections::BTreeSet;
+use std::path::{Component, Path};
 
 use super::changes::{Entry, UpdateOutcome};
 use super::selection::Selection;
 use crate::args::{UpdateArgs, Verbosity};
+use crate::display;
 use crate::documents::Document;
 use crate::log;
 use crate::report;
 use crate::resolve::Lookup;
+use crate::scan::files::SourceFile;
 use crate::scan::{DEFAULT_TAG, Evidence, RawReference};
 
 /// Returns the number of references, which is the number of lines of `list`.
@@ -88,6 +91,20 @@ pub(super) fn change(from: &RawReference, to: &RawReference) -> String {
     let tag = to.tag.as_deref().filter(|tag| from.tag.as_deref() != Some(tag) || to.digest.is_none());
     let new: Vec<&str> = tag.into_iter().chain(to.digest.as_deref()).collect();
     report::with_short_digests(&format!("{from} -> {}", new.join("@")))
+}
+
+/// Returns a note if a patch has a file outside of the current folder: `git apply` and `patch` reject such paths.
+pub(super) fn outside_patch(files: &[&SourceFile]) -> Option<String> {
+    let is_inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+    let outside = files.iter().find(|file| !is_inside(&file.relative_path))?;
+    let contains_all = |folder: &&Path| files.iter().all(|file| file.real_path.starts_with(folder));
+    let common = outside.real_path.parent()?.ancestors().find(contains_all)?;
+    let work_tree = common.ancestors().find(|folder| folder.join(".git").exists());
+    Some(format!(
+        "{}: git apply and patch reject this path. To apply the patch, run both commands in the folder {}",
+        outside.display_name,
+        display::path(work_tree.unwrap_or(common))
+    ))
 }
 
 /// Returns the note about a guess that would change without a query.
