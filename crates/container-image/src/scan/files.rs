@@ -1,5 +1,6 @@
 //! Selects and reads files: text files that git does not ignore.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::env;
 use std::error::Error as _;
@@ -148,15 +149,16 @@ impl FileReader {
 
 fn read_text(mut file: File) -> io::Result<Option<Vec<u8>>> {
     let size = file.metadata()?.len();
-    if size > MAX_FILE_BYTES {
-        let limit = MAX_FILE_BYTES >> 20;
-        return Err(io::Error::other(format!("it is larger than {limit} MiB; exclude it with --exclude")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    let mut bytes = Vec::new();
     file.by_ref().take(BINARY_CHECK_BYTES as u64).read_to_end(&mut bytes)?;
     if bytes.contains(&0) && !is_utf16(&bytes) {
         return Ok(None);
     }
+    if size > MAX_FILE_BYTES {
+        let limit = MAX_FILE_BYTES >> 20;
+        return Err(io::Error::other(format!("it is larger than {limit} MiB; exclude it with --exclude")));
+    }
+    bytes.reserve_exact((usize::try_from(size).unwrap_or_default() + 1).saturating_sub(bytes.len()));
     file.read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
@@ -233,9 +235,29 @@ pub(crate) fn exclude_matcher(base: &Path, globs: &[String]) -> Result<Override,
         other => other.to_string(),
     };
     for glob in globs {
-        builder.add(&format!("!{glob}")).map_err(reason)?;
+        builder.add(&format!("!{}", below(base, glob))).map_err(reason)?;
     }
     builder.build().map_err(reason)
+}
+
+/// Returns a pattern that starts with `./` or with the path of `base` as a pattern below `base`: `/docs` for
+/// `./docs`. The syntax of .gitignore has no such patterns, and they would match nothing.
+fn below<'a>(base: &Path, glob: &'a str) -> Cow<'a, str> {
+    let mut rest = glob;
+    while let Some(path) = rest.strip_prefix("./") {
+        rest = path.trim_start_matches('/');
+    }
+    if rest.len() < glob.len() {
+        return format!("/{rest}").into();
+    }
+    let Some(absolute) = Some(glob).filter(|glob| Path::new(glob).is_absolute()) else { return glob.into() };
+    let named = env::current_dir().map(|here| here.join(base));
+    let folders = [named.ok(), base.canonicalize().ok()].into_iter().flatten();
+    let is_normal = |part: &Component<'_>| !matches!(part, Component::CurDir);
+    let folders = folders.map(|folder| folder.components().filter(is_normal).collect::<PathBuf>());
+    let rests = folders.filter_map(|folder| absolute.strip_prefix(folder.to_str()?));
+    let mut rests = rests.filter(|rest| rest.starts_with('/') && rest.len() > 1);
+    rests.next().unwrap_or(glob).into()
 }
 
 /// Returns true if a path argument is excluded, by its own name or by a parent folder.
@@ -261,105 +283,4 @@ fn relative(path: &Path, base: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "x").unwrap();
-        }
-        folder
-    }
-
-    #[track_caller]
-    fn listed(base: &Path, paths: &[&str], exclude: &[&str]) -> Vec<String> {
-        let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-        let exclude: Vec<String> = exclude.iter().map(|&glob| glob.into()).collect();
-        let files = list(base, &paths, &exclude, |line| panic!("{line}")).unwrap();
-        files.into_iter().map(|file| file.display_name).collect()
-    }
-
-    #[test]
-    fn skips_git_folders_and_ignored_files() {
-        let tree = tree(&["a.yaml", ".github/w.yml", ".git/config", "out/x.json", "sub/b.tf", "sub/c.log"]);
-        fs::write(tree.path().join(".gitignore"), "out/\n").unwrap();
-        fs::write(tree.path().join("sub/.gitignore"), "*.log\n").unwrap();
-        let all = listed(tree.path(), &["."], &[]);
-        assert_eq!(all, [".github/w.yml", ".gitignore", "a.yaml", "sub/.gitignore", "sub/b.tf"]);
-        assert_eq!(listed(tree.path(), &["out/x.json"], &[]), ["out/x.json"], "path argument");
-        let some = listed(tree.path(), &["."], &["*.tf", ".*", "sub/.gitignore"]);
-        assert_eq!(some, ["a.yaml"]);
-        let once = listed(tree.path(), &["sub/b.tf", "./sub", "a.yaml"], &[]);
-        assert_eq!(once, ["sub/b.tf", "sub/.gitignore", "a.yaml"]);
-    }
-
-    #[test]
-    fn excludes_path_arguments() {
-        let tree = tree(&["a.yaml", "vendor/b.yaml", "sub/vendor/c.yaml", "sub/d.yaml"]);
-        let all = ["a.yaml", "vendor/b.yaml", "sub/vendor/c.yaml", "sub/d.yaml"];
-        assert_eq!(listed(tree.path(), &all, &["a.*", "sub/d.yaml"]), all[1..3]);
-        assert_eq!(listed(tree.path(), &all, &["vendor/"]), ["a.yaml", "sub/d.yaml"]);
-        assert_eq!(listed(tree.path(), &all, &["/vendor"]), ["a.yaml", all[2], all[3]]);
-        assert_eq!(listed(tree.path(), &["./vendor", "sub"], &["vendor"]), ["sub/d.yaml"]);
-        let absolute = tree.path().join("sub/vendor").display().to_string();
-        assert_eq!(listed(tree.path(), &[&absolute], &["sub/vendor/c.yaml"]), [""; 0]);
-        let above = listed(&tree.path().join("sub"), &["../vendor", "../a.yaml"], &[".*", "a.yaml"]);
-        assert_eq!(above, ["../vendor/b.yaml"], "parent folders are not matched");
-        assert_eq!(listed(tree.path(), &["."], &["*"]), [""; 0]);
-    }
-
-    #[test]
-    fn ignores_gitignore_files_of_parent_folders() {
-        let home = tree(&["plain/a.yaml", "repo/.git/config", "repo/sub/b.yaml", "repo/c.yaml"]);
-        fs::write(home.path().join(".gitignore"), "*\n").unwrap();
-        fs::write(home.path().join("repo/.gitignore"), "sub/\n").unwrap();
-        assert_eq!(listed(&home.path().join("plain"), &["."], &[]), ["a.yaml"]);
-        assert_eq!(listed(&home.path().join("repo"), &["."], &[]), [".gitignore", "c.yaml"]);
-        assert_eq!(listed(&home.path().join("repo"), &["sub"], &[]), ["sub/b.yaml"], "path argument");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn follows_only_symbolic_links_in_arguments() {
-        let (tree, outside) = (tree(&["a.yaml"]), tree(&["secret.yaml"]));
-        let link = |target: &Path, name| std::os::unix::fs::symlink(target, tree.path().join(name)).unwrap();
-        link(&outside.path().join("secret.yaml"), "file");
-        link(outside.path(), "folder");
-        link(tree.path(), "circle");
-        assert_eq!(listed(tree.path(), &["."], &[]), ["a.yaml"]);
-        assert_eq!(listed(tree.path(), &["file"], &[]), ["file"]);
-        assert_eq!(listed(tree.path(), &["folder"], &[]), ["folder/secret.yaml"]);
-        let named = list(tree.path(), &["file".into(), "folder".into()], &[], |line| panic!("{line}"));
-        let target = outside.path().canonicalize().unwrap().join("secret.yaml");
-        assert!(named.unwrap().iter().all(|file| file.real_path == target));
-    }
-
-    #[test]
-    fn recognizes_text_files() {
-        let folder = tree(&["a"]);
-        let file = |name: &str| {
-            let real_path = folder.path().canonicalize().unwrap().join(name);
-            SourceFile::new(Path::new(name), folder.path().join(name), real_path)
-        };
-        let mut reader = FileReader::default();
-        for (bytes, is_text) in [(&b"abc"[..], true), (b"", true), (b"\xe9", true), (b"\x7fELF\0", false)] {
-            fs::write(folder.path().join("a"), bytes).unwrap();
-            assert_eq!(reader.read(&file("a")).unwrap().is_some(), is_text, "{bytes:?}");
-        }
-        assert!(reader.read(&file("b")).unwrap_err().starts_with("b cannot be read: "));
-    }
-
-    #[test]
-    fn reports_a_missing_path() {
-        let error = list(Path::new("/"), &["no/such".into()], &[], |_| {}).unwrap_err();
-        assert!(error.starts_with("no/such does not exist"), "{error}");
-        // A shell's process substitution is neither, and cannot be replaced.
-        let error = list(Path::new("/"), &["dev/null".into()], &[], |_| {}).unwrap_err();
-        assert!(error.starts_with("dev/null does not exist, or is neither"), "{error}");
-        let error = list(Path::new("/"), &[], &["a[".into()], |_| {}).unwrap_err();
-        assert_eq!(error, "--exclude has an invalid pattern: unclosed character class; missing ']'.");
-    }
-}
+mod tests;
