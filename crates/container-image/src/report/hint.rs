@@ -1,5 +1,8 @@
 //! Hints about failures of `copy` and `sync`.
 
+use std::env;
+use std::path::PathBuf;
+
 use image_copy::copy::{Failure, Operation, Problem, Side};
 use image_copy::text::SanitizedText;
 use image_copy::{http, registry};
@@ -8,7 +11,7 @@ use image_copy_aws::{EcrPublicCredentials, EcrRegistryHost, UnavailableCredentia
 
 use super::missing_repository;
 use crate::args::ConnectionArgs;
-use crate::{auth_files, child_process};
+use crate::{auth_files, child_process, display};
 
 /// Names of the arguments, properties or files that a user can change.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +112,7 @@ pub(super) fn hint(failure: &Failure, options: &ConnectionArgs, names: Names<'_>
 /// The AWS SDK does not report that a proxy failed, but the client of registries does.
 pub(super) fn proxy_hint(failure: &Failure) -> &'static str {
     let is_call = is_aws(failure) || host_name(failure) == Some("");
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     match is_call && ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().any(is_set) {
         true => ", and the proxy in HTTPS_PROXY",
         false => ". If the network requires a proxy, set HTTPS_PROXY",
@@ -191,10 +194,25 @@ fn certificate_rejected(failure: &Failure, options: &ConnectionArgs) -> String {
 
 /// Returns what gives the request credentials, as a clause.
 pub(super) fn login(failure: &Failure, options: &ConnectionArgs) -> String {
-    match is_aws(failure) {
-        true => format!("sign in to AWS: aws sso login{}", profile_option(options)),
-        false => format!("log in: docker login{}", host(failure)),
+    match (is_aws(failure), auth_file(options)) {
+        (true, _) => format!("sign in to AWS: aws sso login{}", profile_option(options)),
+        (false, Some(file)) => format!("add credentials{} to {file}", for_host(failure)),
+        (false, None) => format!("log in: docker login{}", host(failure)),
     }
+}
+
+/// Returns the file with credentials that a setting names, and the setting. No other file is read, so that
+/// `docker login` does not help.
+fn auth_file(options: &ConnectionArgs) -> Option<String> {
+    let variable = || env::var_os("REGISTRY_AUTH_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = |(path, setting): (PathBuf, _)| format!("the file {} ({setting})", display::path(&path));
+    let option = options.authfile.clone().map(|path| (path, "--authfile"));
+    option.or_else(|| Some((variable()?, "REGISTRY_AUTH_FILE"))).map(named)
+}
+
+/// Returns the host of the credentials as a phrase.
+fn for_host(failure: &Failure) -> String {
+    host_name(failure).map(|host| format!(" for {host}")).unwrap_or_default()
 }
 
 pub(super) fn credentials_rejected(failure: &Failure, options: &ConnectionArgs) -> String {
@@ -204,8 +222,14 @@ pub(super) fn credentials_rejected(failure: &Failure, options: &ConnectionArgs) 
         Failure::Registry { cause: registry::Error::Service { .. }, .. } => {
             format!("Sign in to AWS again: aws sso login{}.", profile_option(options))
         }
-        _ if is_aws(failure) => format!("Remove the old password (docker logout{host}), and sign in to AWS."),
-        _ => format!("Log in again: docker login{host}."),
+        _ => match (is_aws(failure), auth_file(options)) {
+            (true, Some(file)) => {
+                format!("Remove the old password{} from {file}, and sign in to AWS.", for_host(failure))
+            }
+            (true, None) => format!("Remove the old password (docker logout{host}), and sign in to AWS."),
+            (false, Some(file)) => format!("Correct the credentials{} in {file}.", for_host(failure)),
+            (false, None) => format!("Log in again: docker login{host}."),
+        },
     }
 }
 

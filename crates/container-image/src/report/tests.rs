@@ -283,6 +283,26 @@ fn hints_name_the_option_to_change() {
     );
 }
 
+/// `docker login` writes to another file.
+#[test]
+fn hints_name_the_file_with_credentials() {
+    let options = ConnectionArgs { authfile: Some("team/auth.json".into()), ..Default::default() };
+    for (sent, expected) in [
+        (
+            CredentialsSent::No,
+            "or add credentials for registry.example to the file team/auth.json (--authfile). (CI-004)",
+        ),
+        (
+            CredentialsSent::Yes,
+            "Correct the credentials for registry.example in the file team/auth.json (--authfile). (CI-005)",
+        ),
+    ] {
+        let failure = source(error_response(401, "UNAUTHORIZED", "authentication required", sent));
+        let text = failure_line(&failure, &options, "SOURCE");
+        assert!(text.ends_with(expected), "{text}");
+    }
+}
+
 #[test]
 fn shortens_the_quote_and_never_the_hint() {
     let failure = source(error_response(401, "UNAUTHORIZED", &"word ".repeat(60), CredentialsSent::Yes));

@@ -7,6 +7,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::{Credentials, DockerConfig, FieldResult, MAX_SIZE, is_empty};
@@ -60,9 +61,17 @@ fn parse_document(text: &SecretString) -> Result<Object, String> {
     if text.is_empty() {
         return Err("it is empty, where {} would do".into());
     }
-    // The message of the parser can contain a password. The error contains only the position.
-    serde_json::from_str(text)
-        .map_err(|error| format!("line {}, column {} is not as it should be", error.line(), error.column()))
+    serde_json::from_str(text).map_err(|error| reason(&error))
+}
+
+/// Returns the reason of the parser. A message about data can contain a password, and is left out.
+fn reason(error: &serde_json::Error) -> String {
+    if error.classify() == Category::Data {
+        return "it is not a JSON object".into();
+    }
+    let message = error.to_string();
+    let problem = message.rsplit_once(" at line ").map_or(&*message, |(problem, _)| problem);
+    format!("line {}, column {} is invalid JSON: {problem}", error.line(), error.column())
 }
 
 /// Removes a byte order mark, which Windows editors and shells write, and surrounding white space and NULs.

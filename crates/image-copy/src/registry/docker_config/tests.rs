@@ -137,7 +137,8 @@ fn errors_name_the_key_but_not_the_content() {
         (r#"{"auths": ["planted"]}"#, "its section auths is not an object"),
         (r#"{"credHelpers": "planted"}"#, "its section credHelpers is not an object"),
         ("\u{feff} \r\n\0", "it is empty"),
-        (r#"["planted"]"#, "line 1, column "),
+        (r#"["planted"]"#, "it is not a JSON object"),
+        (r#"{"auths" "planted"}"#, "line 1, column 10 is invalid JSON: expected `:`"),
         (&format!("{{}}{}", " ".repeat(MAX_SIZE)), "it is larger than 1 MiB"),
     ] {
         let error = DockerConfig::parse(&text.into()).unwrap_err();
