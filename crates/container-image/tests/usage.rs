@@ -22,7 +22,7 @@ async fn reports_invalid_usage_in_one_line() {
         ),
         (
             "update --image-reference a/b",
-            "error: invalid value 'a/b' for '--image-reference <REF>': expected a tag or a digest, such as docker.io/library/python:3.13. For more information, try '--help'.\n",
+            "error: --image-reference a/b: expected a tag or a digest, such as a/b:1.2. To move the image to its newest version, add --latest.\n",
         ),
         (
             "copy a.example/app:1",

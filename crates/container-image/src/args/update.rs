@@ -49,8 +49,8 @@ pub(crate) struct UpdateArgs {
     #[arg(long, help_heading = heading::IMAGES)]
     pub(crate) all: bool,
 
-    /// Update images with this name to this tag or digest. Can be repeated
-    #[arg(long, value_name = "REF", value_parser = with_tag_or_digest, help_heading = heading::IMAGES)]
+    /// Update images with this name to this tag or digest. With --latest or --semver, a name is enough. Can be repeated
+    #[arg(long, value_name = "REF", help_heading = heading::IMAGES)]
     pub(crate) image_reference: Vec<RawReference>,
 
     /// Update only references with this tag. With --all, each image keeps its tag
@@ -146,13 +146,4 @@ pub(super) fn jobs() -> RangedI64ValueParser<u16> {
 /// Parses a range of versions.
 pub(super) fn range(text: &str) -> Result<VersionReq, String> {
     text.parse().map_err(|error| format!("expected a range such as '^3.9' or '>=1.2, <2': {error}"))
-}
-
-/// Parses a reference that has a tag or a digest.
-fn with_tag_or_digest(text: &str) -> Result<RawReference, String> {
-    let image: RawReference = text.parse().map_err(|error: image_copy::oci::ParseError| error.to_string())?;
-    if image.tag.is_none() && image.digest.is_none() {
-        return Err("expected a tag or a digest, such as docker.io/library/python:3.13".into());
-    }
-    Ok(image)
 }

@@ -43,11 +43,15 @@ struct UpdateState {
 
 /// Updates the references of the files.
 pub(crate) async fn run(args: &UpdateArgs, verbosity: Verbosity) -> ExitCode {
+    let selection = match Selection::of(args) {
+        Ok(selection) => selection,
+        Err(line) => return report::invalid(&[line]),
+    };
     let state = UpdateState::default();
     tokio::select! {
         biased;
         signal = wait_for_signal() => report::interrupted(signal, &interrupted_state(args, &state)),
-        result = update(args, verbosity, &state) => result.unwrap_or_else(|line| report::fail(&line)),
+        result = update(args, &selection, verbosity, &state) => result.unwrap_or_else(|line| report::fail(&line)),
     }
 }
 
@@ -75,8 +79,12 @@ fn interrupted_state(args: &UpdateArgs, state: &UpdateState) -> String {
     }
 }
 
-async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) -> Result<ExitCode, String> {
-    let selection = Selection::of(args)?;
+async fn update(
+    args: &UpdateArgs,
+    selection: &Selection,
+    verbosity: Verbosity,
+    state: &UpdateState,
+) -> Result<ExitCode, String> {
     let checkout = Checkout::of(&args.search, args.commit.author()).await?;
     if let Some(checkout) = &checkout
         && args.commit.message.is_some()
@@ -96,19 +104,19 @@ async fn update(args: &UpdateArgs, verbosity: Verbosity, state: &UpdateState) ->
             return Ok(ExitCode::SUCCESS);
         }
     }
-    messages::warn_about_arguments(args, verbosity, &selection, &documents.all);
-    let targets = targets(&documents.all, &selection);
-    let resolutions = resolve(args, verbosity, &selection, targets.keys()).await?;
+    messages::warn_about_arguments(args, verbosity, selection, &documents.all);
+    let targets = targets(&documents.all, selection);
+    let resolutions = resolve(args, verbosity, selection, targets.keys()).await?;
     let Resolved { wanted, unresolved, unconfirmed } =
-        apply_resolutions(verbosity, &selection, &targets, &resolutions);
+        apply_resolutions(verbosity, selection, &targets, &resolutions);
     // The failures are printed in one block.
     report::unresolved::print(&unresolved, &args.connection, verbosity);
-    let version_notes = version_notes::notes(&selection, &targets, &resolutions);
+    let version_notes = version_notes::notes(selection, &targets, &resolutions);
     if verbosity != Verbosity::Quiet {
         print_entries(&unconfirmed);
         print_entries(&version_notes);
     }
-    let changes = Changes::of(&documents.all, &selection, &wanted);
+    let changes = Changes::of(&documents.all, selection, &wanted);
     if let Some(checkout) = &checkout
         && args.commit.message.is_some()
     {

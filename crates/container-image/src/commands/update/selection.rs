@@ -32,7 +32,7 @@ impl Selection {
     /// Converts the arguments.
     ///
     /// # Errors
-    /// Error line if the arguments contradict each other.
+    /// Error line if the arguments contradict each other, or if a tag is missing.
     pub(super) fn of(args: &UpdateArgs) -> Result<Self, String> {
         let lookup = match (args.resolve_digest, args.resolve_tag, args.latest, &args.semver) {
             (_, _, true, _) => Some(Lookup::NewestTag(None)),
@@ -42,6 +42,12 @@ impl Selection {
             _ => None,
         };
         let newest = matches!(lookup, Some(Lookup::NewestTag(_)));
+        let is_name = |image: &&RawReference| image.tag.is_none() && image.digest.is_none();
+        if let Some(name) = args.image_reference.iter().find(is_name).filter(|_| !newest) {
+            return Err(format!(
+                "--image-reference {name}: expected a tag or a digest, such as {name}:1.2. To move the image to its newest version, add --latest."
+            ));
+        }
         let scope = match (args.all, args.matching_tag, newest) {
             (true, _, true) | (true, true, _) => Scope::AllKeepTag,
             (true, false, false) => Scope::AllToLatest,
@@ -177,6 +183,8 @@ mod tests {
         check("--matching-tag --image-reference gcr.io/a/b:2", "gcr.io/a/b#", None);
         check("--latest --image-reference gcr.io/a/b:2", "gcr.io/a/b:1#", Some("gcr.io/a/b:1"));
         check("--latest --image-reference gcr.io/a/b:2", "gcr.io/a/c:1#", None);
+        check("--latest --image-reference gcr.io/a/b", "gcr.io/a/b:1#", Some("gcr.io/a/b:1"));
+        check("--semver ^1 --image-reference postgres", "postgres:1#", Some("postgres:1"));
     }
 
     #[test]
@@ -184,6 +192,7 @@ mod tests {
         let both = "--image-reference gcr.io/a/b:2 --image-reference gcr.io/a/b:3";
         assert!(selection(both).unwrap_err().contains("--matching-tag"));
         assert!(selection(&format!("{both} --matching-tag")).is_ok());
+        assert!(selection("--image-reference a/b --matching-tag").unwrap_err().contains("expected a tag"));
         assert!(selection(&format!("{both} --image-reference gcr.io/a/b:2 --matching-tag")).is_ok());
     }
 }
