@@ -142,8 +142,8 @@ pub(crate) enum Command {
 
     /// Move image references in files to other tags or versions
     ///
-    /// Changes only the bytes of references. Sends one HEAD request per reference, which Docker Hub does
-    /// not count as a pull.
+    /// Changes only the bytes of references. With --resolve-digest, --resolve-tag, --latest or --semver, sends one HEAD
+    /// request per reference, which Docker Hub does not count as a pull. Otherwise, sends no request.
     Update(UpdateArgs),
 
     /// Print shell completions
