@@ -104,7 +104,9 @@ fn call(bytes: &[u8], name: &Range<usize>, text: &str, at: usize) -> Option<Word
         || last.ends_with("Container")
         || keys::is_image_key(last)
         || (CONTAINER_METHODS.contains(&last) && is_method_of_container(bytes, name));
-    if !is_image_call && !takes_tag {
+    let before = bytes[..name.start].trim_ascii_end();
+    // A name that an image is compatible with is not pulled.
+    if (!is_image_call && !takes_tag) || before.ends_with(b"asCompatibleSubstituteFor(") {
         return None;
     }
     let mut at = skip_blanks_and_lines(bytes, at);

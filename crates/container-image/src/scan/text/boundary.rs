@@ -120,6 +120,7 @@ fn is_closing(bytes: &[u8], at: usize) -> bool {
     match next {
         b':' => false,
         b'.' => !is_joined_by_dot(after),
+        b')' => !has_tag_method(after),
         _ if continues(next) || next == b'<' => false,
         _ if QUOTES.contains(&next) => !after.first().is_some_and(|byte| continues(*byte)),
         _ => {
@@ -170,6 +171,12 @@ fn is_joined_by_dot(after: &[u8]) -> bool {
         }
         _ => matches!(after.trim_ascii_start().first(), Some(b'$' | b'"' | b'\'' | b'(')),
     }
+}
+
+/// Returns true if a method supplies the tag: `DockerImageName.parse("a").withTag("1")`.
+fn has_tag_method(after: &[u8]) -> bool {
+    let rest = after.trim_ascii_start();
+    [&b".withTag("[..], b".WithTag(", b".with_tag("].iter().any(|method| rest.starts_with(method))
 }
 
 /// Returns true if a `>` after `before` is the end of a tag of XML or HTML.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::options::{GLOBAL_OPTIONS, Options};
 use super::programs::{Arguments, COMMANDS, Command};
-use super::tokens::{Token, Tokens};
+use super::tokens::{Token, TokenKind, Tokens};
 use super::word::{self, Word};
 
 /// Images of a command.
@@ -56,7 +56,10 @@ pub(super) fn read(bytes: &[u8], name: Range<usize>) -> Option<CommandImages> {
                     continue;
                 }
                 let image = image(bytes, &token);
-                found.read.extend(image.filter(|word| word.has_version() || (is_certain && options > 0)));
+                let can_be_untagged = is_certain && options > 0;
+                let is_image =
+                    |word: &Word| word.has_version() || (can_be_untagged && is_untagged_name(word, &token));
+                found.read.extend(image.filter(is_image));
                 if command.arguments == Arguments::First {
                     break;
                 }
@@ -170,8 +173,21 @@ fn starts_command(before: &[u8]) -> bool {
         || line.ends_with(b"run:")
 }
 
+/// Returns true if a name without a tag can only be an image. It is a word in a line of a script, or a string in
+/// a list. In a script, a quote can also end the string that has the command: `"docker run --rm "name" x"`. A dot
+/// belongs to a file or to a field of an object, and documents write `my-image` for any image.
+fn is_untagged_name(word: &Word, token: &Token) -> bool {
+    let (host, last) = word.image.name.rsplit_once('/').unwrap_or(("", &word.image.name));
+    matches!(token.kind, TokenKind::Plain | TokenKind::Element)
+        && !last.contains("image")
+        && (!host.is_empty() || !last.contains('.'))
+}
+
 /// Returns the image of an argument.
 fn image(bytes: &[u8], token: &Token) -> Option<Word> {
+    if token.kind == TokenKind::Code {
+        return None;
+    }
     let found = word::value(bytes, token.range.start)?;
     let rest = &bytes[found.range.end..token.range.end.max(found.range.end)];
     let is_complete = rest.iter().all(|byte| matches!(byte, b'.' | b',' | b':' | b'}'));
@@ -181,6 +197,10 @@ fn image(bytes: &[u8], token: &Token) -> Option<Word> {
 /// Returns true for `$DOCKER_OPTS`, `"${ARGS[@]}"`, `[OPTIONS]`, `<options>` and `...`.
 fn is_list_of_options(bytes: &[u8], token: &Token) -> bool {
     let text = &bytes[token.range.clone()];
+    if token.kind == TokenKind::Code {
+        // A list in another one: ...options, *options.
+        return text.starts_with(b"...") || text.starts_with(b"*");
+    }
     if matches!(text.first(), Some(b'[' | b'<'))
         || text.starts_with(b"...")
         || text.starts_with("…".as_bytes())
@@ -202,7 +222,7 @@ pub(super) fn set_image(bytes: &[u8], name: Range<usize>) -> Vec<Word> {
     }
     let pair = |token: Token| {
         let equals = memchr::memchr(b'=', &bytes[token.range.clone()])?;
-        image(bytes, &Token { range: token.range.start + equals + 1..token.range.end })
+        image(bytes, &Token { range: token.range.start + equals + 1..token.range.end, ..token })
             .filter(Word::has_version)
     };
     let tokens = Tokens::after_program(bytes, name);

@@ -323,6 +323,66 @@ fn a_command_is_evidence() {
 }
 
 #[test]
+fn strings_of_a_list_are_arguments() {
+    for text in [
+        "[\"docker\", \"run\", \"nginx:1.25\"]",
+        "subprocess.run([\"docker\", \"run\", \"--rm\", \"nginx:1.25\"])",
+        "spawn(\"docker\", [\"pull\", 'nginx:1.25'], { stdio: \"a:1\" })",
+        "x = ['docker', 'run', '--rm', \"nginx:1.25\", ]",
+        "subprocess.run([\n    \"docker\", \"run\",  # one\n    \"--rm\",  // two\n    \"nginx:1.25\"\n])",
+        "exec.Command(\"docker\", \"run\", \"--rm\", \"-v\", pwd+\":/a\", \"nginx:1.25\").Run()",
+        "exec.Command(\"docker\", \"run\", \"--platform=\" + f(a, \"b:1\"), \"nginx:1.25\")",
+        "[\"docker\", \"run\", \"--name\", `x-${y}, z`, \"nginx:1.25\"]",
+        "[\"docker\", \"run\", \"-v\", &x, *options, ...args, \"nginx:1.25\"]",
+        "[]string{\"docker\", \"run\", \"-e\", \"A=b:c\", \"nginx:1.25\"}",
+        "{\"cmd\":[\"docker\",\"run\",\"nginx:1.25\"],\"x\":\"a:1\"}",
+    ] {
+        check(text, &["nginx:1.25"]);
+    }
+    check("[\"docker\", \"run\", \"--rm\", \"busybox\", \"x\"]", &["busybox"]);
+    check("[\"docker\", \"pull\", \"redis:7\", \"a:1\"]", &["redis:7", "a:1"]);
+    for text in [
+        "exec.Command(\"docker\", \"run\", \"--rm\", redis, \"redis-server\")",
+        "[\"docker\", \"run\", \"--rm\", busybox, \"x\"]",
+        "new ProcessBuilder(\"docker\", \"run\", \"--rm\", redis, \"x\")",
+        "[\"docker\", \"run\", \"-d\", \"--name\", name, python]",
+        "[\"docker\", \"run\", \"--rm\", self.image_name, \"x\"]",
+        "[\"docker\", \"run\", \"--rm\", var.redis, \"x\"]",
+        "[\"docker\", \"run\", \"--rm\", \"args.host\", \"x\"]",
+        "[\"docker\", \"run\", \"--rm\", \"redis:\" + tag, \"x\"]",
+        "[\"docker\", \"run\", \"--rm\", \"redis\" + tag, \"x\"]",
+        "[\"docker\", \"run\", \"--rm\", tag ? \"a:1\" : \"b:1\", \"x\"]",
+        "[\"docker\", \"run\", \"--rm\", \"my-image\", \"x\"]",
+        "exec(\"docker run --rm \" + redis + \" x\")",
+        "exec(\"docker run --rm \"redis\" x\")",
+        "docker run --rm my-image",
+        "docker run --rm args.port",
+        "docker run --rm Image",
+    ] {
+        none(text);
+    }
+}
+
+#[test]
+fn a_method_supplies_the_tag_of_a_call() {
+    check("x = DockerImageName.parse(\"redis\")", &["redis"]);
+    check(
+        "x = DockerImageName.parse(\"a/b:1\").asCompatibleSubstituteFor(DockerImageName.parse(\"postgres\"))",
+        &["a/b:1"],
+    );
+    for text in [
+        "DockerImageName.parse(\"redis\").withTag(\"7.4\")",
+        "DockerImageName.parse(\"redis:1\")\n  .withTag(version)",
+        "DockerImageName.parse(\"quay.io/a/b:1\").withTag(\"7.4\")",
+        "DockerImageName.parse(\"quay.io/a/b\").withTag(\"7.4\")",
+        "x.asCompatibleSubstituteFor( DockerImageName.parse(\"postgres:16\"))",
+        "x.asCompatibleSubstituteFor(\"postgres\")",
+    ] {
+        none(text);
+    }
+}
+
+#[test]
 fn images_that_the_text_writes_are_not_listed() {
     for text in [
         "docker build -t ghcr.io/acme/app:1 .",
@@ -370,6 +430,7 @@ fn reads_any_bytes_in_linear_time() {
         "gcr.io/a:1\" ",
         "$(",
         "docker build -t ",
+        "\"docker\", \"run\", (",
     ] {
         find(part.repeat((1 << 18) / part.len()).as_bytes());
     }

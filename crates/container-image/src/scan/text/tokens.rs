@@ -12,6 +12,20 @@ const MAX_QUOTED_BYTES: usize = 4096;
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) range: Range<usize>,
+    pub(super) kind: TokenKind,
+}
+
+/// Syntax of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// A word of a shell, without quotes around it.
+    Plain,
+    /// A word of a shell in quotes.
+    Quoted,
+    /// A string in a list.
+    Element,
+    /// Code in a list of strings, such as a variable.
+    Code,
 }
 
 /// Arguments of one command, until its end.
@@ -65,13 +79,18 @@ impl<'a> Tokens<'a> {
             let rest = &self.bytes[self.at..];
             match rest {
                 [b' ' | b'\t', ..] => self.at += 1,
-                [b',', ..] if self.is_list => self.at += 1,
-                [b'\n' | b'\r', ..] if self.is_list => self.at += 1,
+                [b',' | b'\n' | b'\r', ..] if self.is_list => self.at += 1,
+                // The arguments can be a list of their own: spawn("docker", ["run", "a:1"]).
+                [b'[', ..] if self.is_list && self.count == 0 => self.at += 1,
+                [b'#', ..] | [b'/', b'/', ..] if self.is_list => {
+                    self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                }
                 [b'\\' | b'`' | b'^', b'\n', ..] => self.at += 2,
                 [b'\\' | b'`' | b'^', b'\r', b'\n', ..] => self.at += 3,
                 // A script in a string of JSON.
                 [b'\\', b'\\', b'\n', ..] => self.at += 3,
                 [b'\\', b'\\', b'\\', b'n', ..] => self.at += 4,
+                [b'`' | b'&' | b'|', ..] if self.is_list => return true,
                 [b'\n' | b'\r' | b';' | b'|' | b'&' | b')' | b'`' | b'#', ..] | [] => return false,
                 [b'\\', b'n', ..] => return false,
                 _ => return true,
@@ -88,7 +107,6 @@ impl<'a> Tokens<'a> {
         while let Some(&byte) = bytes.get(at) {
             match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => return (at, false),
-                b',' if self.is_list => return (at, false),
                 b';' | b'|' | b'&' | b')' | b'`' => return (at, true),
                 b'$' | b'{' if has_groups && is_group(&bytes[at..]) => {
                     let end = end_of_group(bytes, at);
@@ -111,6 +129,25 @@ impl<'a> Tokens<'a> {
         }
         (at, true)
     }
+
+    /// Returns the next element of a list. Returns `None` at its end.
+    fn element(&mut self) -> Option<Token> {
+        let bytes = self.bytes;
+        let start = self.at;
+        let end = end_of_element(bytes, start).filter(|end| *end > start)?;
+        self.at = end;
+        let text = bytes[start..end].trim_ascii_end();
+        let quote = text[0];
+        if !matches!(quote, b'"' | b'\'') {
+            return Some(Token { range: start..start + text.len(), kind: TokenKind::Code });
+        }
+        let close = end_of_string(bytes, start + 1, quote, false)?;
+        if close + 1 == start + text.len() {
+            return Some(Token { range: start + 1..close, kind: TokenKind::Element });
+        }
+        // Code such as "--platform=" + name, which can be an option.
+        Some(Token { range: start + 1..start + text.len(), kind: TokenKind::Code })
+    }
 }
 
 impl Iterator for Tokens<'_> {
@@ -122,6 +159,11 @@ impl Iterator for Tokens<'_> {
             return None;
         }
         self.count += 1;
+        if self.is_list {
+            let element = self.element();
+            self.is_end = element.is_none();
+            return element;
+        }
         let bytes = self.bytes;
         let start = self.at;
         let escaped = usize::from(bytes[start] == b'\\');
@@ -135,15 +177,9 @@ impl Iterator for Tokens<'_> {
             let (end, is_end) = self.end_of_plain(after);
             (self.at, self.is_end) = (end, is_end);
             // Adjacent text belongs to the same argument.
-            let range = if end > after { start..end } else { open..close };
-            return Some(Token { range });
-        }
-        if self.is_list {
-            // Not a string: a variable of the program, or the end of the list.
-            let (end, _) = self.end_of_plain(start);
-            self.at = end.max(start + 1);
-            self.is_end = matches!(bytes[start], b']' | b')' | b'}');
-            return (!self.is_end).then_some(Token { range: start..end });
+            let (range, kind) =
+                if end > after { (start..end, TokenKind::Plain) } else { (open..close, TokenKind::Quoted) };
+            return Some(Token { range, kind });
         }
         let (end, is_end) = self.end_of_plain(start);
         (self.at, self.is_end) = (end, is_end);
@@ -151,8 +187,28 @@ impl Iterator for Tokens<'_> {
             self.is_end = true;
             return None;
         }
-        Some(Token { range: start..end })
+        Some(Token { range: start..end, kind: TokenKind::Plain })
     }
+}
+
+/// Returns the end of an element of a list: a comma or a bracket.
+fn end_of_element(bytes: &[u8], start: usize) -> Option<usize> {
+    let limit = bytes.len().min(start + MAX_QUOTED_BYTES);
+    let mut depth = 0_usize;
+    let mut at = start;
+    while at < limit {
+        match bytes[at] {
+            b',' if depth == 0 => return Some(at),
+            b']' | b')' | b'}' if depth == 0 => return Some(at),
+            b';' => return None,
+            b'[' | b'(' | b'{' => depth += 1,
+            b']' | b')' | b'}' => depth -= 1,
+            quote @ (b'"' | b'\'' | b'`') => at = end_of_string(bytes, at + 1, quote, false)?,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Returns the offset of the closing quote.
