@@ -14,6 +14,11 @@ use crate::scan::{Evidence, ImageMatch, Spelling, scalar};
 /// Options of build commands, whose value names the image that is built.
 const OUTPUT_OPTIONS: [&str; 4] = ["-t", "--tag", "--destination", "--cache-repo"];
 
+/// Lists of variables, as in Kubernetes, Amazon ECS and AWS CodeBuild. The `params` of Tekton also name images
+/// that are built.
+const VARIABLES: [&str; 5] =
+    ["env", "environment", "environmentVariables", "environment_variables", "EnvironmentVariables"];
+
 /// Maximum length in bytes of a text that is read at an alias. Many aliases can repeat a long one.
 const MAX_ALIASED_BYTES: usize = 1024;
 
@@ -44,6 +49,8 @@ struct Surroundings {
     is_built: bool,
     /// A build command in the list writes this image.
     is_output: bool,
+    /// The mapping is a variable whose name is the key of an image: `{name: IMAGE, value: …}`.
+    is_variable: bool,
 }
 
 impl<'a> ImageFinder<'a> {
@@ -148,7 +155,8 @@ impl<'a> ImageFinder<'a> {
     fn mapping(&mut self, node: Id) {
         let tree = self.tree;
         let is_built = self.is_built(node);
-        if !is_built && let Some(found) = split::find(self.text, tree, node, self.key()) {
+        let is_variable = self.is_variable(node);
+        if !is_built && let Some(found) = split::find(self.text, tree, node, &self.keys()) {
             self.split.push(found);
         }
         for pair in tree.pairs(node).chunks_exact(2) {
@@ -157,7 +165,7 @@ impl<'a> ImageFinder<'a> {
                 self.scalars.push(tree.range(key));
             }
             self.path.push(self.text(key).unwrap_or_default());
-            self.visit(value, Surroundings { is_built, is_output: false });
+            self.visit(value, Surroundings { is_built, is_output: false, is_variable });
             self.path.pop();
         }
     }
@@ -169,9 +177,23 @@ impl<'a> ImageFinder<'a> {
             || matches!(get("source").and_then(|source| self.text(source)), Some("build" | "local"))
     }
 
+    /// Returns true for an item of a list of variables, if the name of the variable is the key of an image.
+    fn is_variable(&self, mapping: Id) -> bool {
+        let name = ["name", "Name"].iter().find_map(|key| self.tree.get(mapping, key));
+        self.path.last() == Some(&ITEM)
+            && VARIABLES.contains(&self.key())
+            && name.and_then(|name| self.text(name)).is_some_and(is_image_key)
+    }
+
     /// Returns the key of the current node, or of the list around it.
     fn key(&self) -> &'a str {
-        self.path.iter().rev().find(|part| **part != ITEM).copied().unwrap_or_default()
+        self.keys()[0]
+    }
+
+    /// Returns the key of the current node and the key above it. Lists have none.
+    fn keys(&self) -> [&'a str; 2] {
+        let mut keys = self.path.iter().rev().filter(|part| **part != ITEM).copied();
+        [keys.next().unwrap_or_default(), keys.next().unwrap_or_default()]
     }
 
     /// Returns the role of the current path in the format.
@@ -197,6 +219,7 @@ impl<'a> ImageFinder<'a> {
             Some(Role::Skipped) if !value::is_image_url(value) => return,
             Some(role) => role,
             None if is_image_key(key) => Role::TaggedImage,
+            None if around.is_variable && matches!(key, "value" | "Value") => Role::TaggedImage,
             None if is_prose(key) => return,
             None => Role::Text,
         };

@@ -97,6 +97,8 @@ fn has_image_key(text: &[u8]) -> bool {
     };
     let has_key = |key: &&str| memchr::memmem::find_iter(text, *key).any(|at| is_key(at + key.len()));
     KEYS.iter().any(has_key)
+        // The name of a variable, whose value is at another key.
+        || memchr::memmem::find(text, b"IMAGE").is_some()
         || memchr::memmem::find(text, b"docker://").is_some()
         || memchr::memmem::find(text, b"docker-image://").is_some()
 }

@@ -35,9 +35,15 @@ const IMAGE: Keys =
 /// A mapping with other values. Charts have no standard for their values.
 const OTHER: Keys = Keys { names: &["repository", "image"], tags: &["tag", "imageTag"] };
 
-/// Returns the image that the entries of a mapping spell. `key` is the key of the mapping.
-pub(super) fn find(text: &str, tree: &Tree, mapping: Id, key: &str) -> Option<SplitImage> {
-    let keys = keys(tree, mapping, key)?;
+/// A mapping with the name and the tag in keys that can only be those of an image.
+const LONG: Keys = Keys { names: &["imageName", "imageRepository"], tags: &["imageTag"] };
+
+/// A mapping with a repository below any key. Only a host is evidence.
+const REPOSITORY: Keys = Keys { names: &["repository"], tags: &["tag"] };
+
+/// Returns the image that the entries of a mapping spell. `path` is the key of the mapping and the key above it.
+pub(super) fn find(text: &str, tree: &Tree, mapping: Id, path: &[&str; 2]) -> Option<SplitImage> {
+    let keys = keys(tree, mapping, path)?;
     let value = |key: &str| tree.get(mapping, key).filter(|value| has_text(tree, *value));
     let name = keys.names.iter().find_map(|key| value(key))?;
     let registry = value("registry").filter(|_| !std::ptr::eq(keys.names, KUSTOMIZE.names));
@@ -67,6 +73,8 @@ pub(super) fn find(text: &str, tree: &Tree, mapping: Id, key: &str) -> Option<Sp
     if !is_image_name(&image) {
         return None;
     }
+    let is_field = !std::ptr::eq(keys.names, REPOSITORY.names);
+    let evidence = if is_field { Evidence::Field } else { Evidence::of_host(&image)? };
     let part = |entry: Option<(Id, Id)>| match entry {
         Some((key, value)) => part(text, tree, key, value).map(Some),
         None => Some(None),
@@ -81,24 +89,30 @@ pub(super) fn find(text: &str, tree: &Tree, mapping: Id, key: &str) -> Option<Sp
     let tag_key = tag_name(&keys);
     let parts = Parts { start, tag: tag_part, digest: digest_part, tag_key };
     let spelling = Spelling::Parts(Box::new(parts));
-    Some(SplitImage { image: ImageMatch { image, evidence: Evidence::Field, spelling }, name_nodes, values })
+    Some(SplitImage { image: ImageMatch { image, evidence, spelling }, name_nodes, values })
 }
 
 fn tag_name(keys: &Keys) -> &'static str {
     keys.tags.first().copied().unwrap_or_default()
 }
 
-fn keys(tree: &Tree, mapping: Id, key: &str) -> Option<Keys> {
+fn keys(tree: &Tree, mapping: Id, [key, above]: &[&str; 2]) -> Option<Keys> {
     let has = |key: &str| tree.get(mapping, key).is_some();
-    if key == "images" && has("name") {
+    if *key == "images" && has("name") {
         return Some(KUSTOMIZE);
     }
     if key.get(key.len().saturating_sub(5)..).is_some_and(|end| end.eq_ignore_ascii_case("image")) {
         return Some(IMAGE);
     }
+    if has("imageTag") && LONG.names.iter().any(|name| has(name)) {
+        return Some(LONG);
+    }
     // `image` with a separate tag, or a repository that can only be one of images.
     let is_image = has("image") || has("registry") || has("pullPolicy") || has("imagePullPolicy");
-    is_image.then_some(OTHER)
+    if is_image || above.to_ascii_lowercase().ends_with("images") {
+        return Some(OTHER);
+    }
+    (has("repository") && has("tag")).then_some(REPOSITORY)
 }
 
 fn has_text(tree: &Tree, node: Id) -> bool {

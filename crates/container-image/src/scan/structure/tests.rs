@@ -180,6 +180,10 @@ e: {image: acme/e, tag: '5'}
 f: {repository: acme/f, tag: 6, pullPolicy: Always}
 g: {image: 'acme/g:7'}
 h: {image: {name: acme/h, tag: 8}}
+images: {app: {repository: redis, tag: '7.4'}, list: [{repository: acme/i, tag: 9}]}
+j: {imageName: acme/j, imageTag: 10}
+k: {repository: ghcr.io/acme/k, tag: 11}
+l: {repository: registry.acme.example/l, tag: 12}
 ";
     let expected = [
         "docker.io/acme/a:1",
@@ -190,6 +194,11 @@ h: {image: {name: acme/h, tag: 8}}
         "acme/f:6",
         "acme/g:7",
         "acme/h:8",
+        "redis:7.4",
+        "acme/i:9",
+        "acme/j:10",
+        "ghcr.io/acme/k:11 registry",
+        "registry.acme.example/l:12 guess",
     ];
     check("values.yaml", text, &expected);
     let resource = format!(
@@ -208,6 +217,11 @@ h: {image: {name: acme/h, tag: 8}}
         "image: {repository: '{{ a }}', tag: 1}",
         "dependencies: [{name: a, repository: 'https://charts.acme.example', version: 1.0.0}]",
         "source: {repository: acme/a, tag: 1}",
+        "source: {repository: github.com/acme/a, tag: ''}",
+        "source: {repository: 'https://ghcr.io/acme/a', tag: 1}",
+        "chart: {repository: 'oci://ghcr.io/acme/a', tag: 1}",
+        "images: {app: {repository: redis}}",
+        "imageName: acme/a",
         // Other mappings share the tag.
         "a: {image: {repository: acme/a, tag: &tag 1}}\nb: {image: {repository: acme/b, tag: *tag}}",
         "a: {image: {repository: acme/a, tag: \"\\x31\"}}",
@@ -220,6 +234,35 @@ h: {image: {name: acme/h, tag: 8}}
     }
     let merged = "base: &base {repository: acme/a, tag: 1}\nimage: {<<: *base, tag: 2}\n";
     check("values.yaml", merged, &["acme/a:2"]);
+}
+
+#[test]
+fn reads_variables() {
+    let pod = "\
+apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - env:
+    - {name: SIDECAR_IMAGE, value: 'busybox:1.36'}
+    - name: REDIS_ADDR
+      value: redis:6379
+    - {name: IMAGE, value: nginx}
+    - {name: OTHER_IMAGE, valueFrom: {configMapKeyRef: {name: 'a', key: 'b:1'}}}
+";
+    check("pod.yaml", pod, &["busybox:1.36"]);
+    let patch = "containers: [{env: [{name: SIDECAR_IMAGE, value: 'busybox:1.36'}]}]";
+    check("patch.yaml", patch, &["busybox:1.36"]);
+    let task = r#"{"containerDefinitions": [{"image": "nginx", "environment": [
+        {"name": "BASE_IMAGE", "value": "redis:7"}, {"name": "ADDRESS", "value": "redis:6379"}]}]}"#;
+    check("task.json", task, &["nginx", "redis:7"]);
+    check(
+        "compose.yaml",
+        "services: {a: {image: b, environment: ['IMAGE=redis:7', 'C=redis:8']}}",
+        &["b", "redis:7"],
+    );
+    let run = "apiVersion: tekton.dev/v1\nkind: TaskRun\nspec: {params: [{name: IMAGE, value: 'acme/a:1'}]}";
+    check("run.yaml", run, &[]);
 }
 
 #[test]
