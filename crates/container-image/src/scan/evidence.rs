@@ -26,6 +26,9 @@ impl Evidence {
     /// Returns the evidence of the host in a name. A name without a host has none.
     pub(super) fn of_host(image: &RawReference) -> Option<Self> {
         let (host, _) = image.name.split_once('/')?;
+        if is_placeholder(host) {
+            return None;
+        }
         let host = host.to_ascii_lowercase();
         let (name, port) =
             host.split_once(':').map_or((host.as_str(), None), |(name, port)| (name, Some(port)));
@@ -83,6 +86,13 @@ const REGISTRY_DOMAINS: [&str; 8] = [
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/>).
 const LABEL_DOMAINS: [&str; 2] = ["k8s.io", "kubernetes.io"];
 
+/// Returns true for a host such as `ACCOUNT.dkr.ecr.REGION.amazonaws.com`, whose words in upper case are to be
+/// replaced. A host of the table can have any case.
+pub(super) fn is_placeholder(host: &str) -> bool {
+    host.bytes().any(|byte| byte.is_ascii_uppercase())
+        && !REGISTRIES.contains(&host.to_ascii_lowercase().as_str())
+}
+
 /// Returns true if the last part can be a top-level domain, such as `com`. A version has digits there.
 fn has_domain(host: &str) -> bool {
     let domain = host.rsplit_once('.').map(|(_, domain)| domain);
@@ -129,7 +139,19 @@ mod tests {
             assert_eq!(evidence(text), Some(Evidence::Registry), "{text}");
         }
         assert_eq!(evidence("registry.acme.example/a:1"), Some(Evidence::Guess));
-        for text in ["a/b:1", "a:1", "python", "v1.2/a:1", "1:2/3:4", "app.kubernetes.io/name:a"] {
+        for text in [
+            "a/b:1",
+            "a:1",
+            "python",
+            "v1.2/a:1",
+            "1:2/3:4",
+            "app.kubernetes.io/name:a",
+            "ACCOUNT.dkr.ecr.REGION.amazonaws.com/a:1",
+            "123456789012.dkr.ecr.REGION.amazonaws.com/a:1",
+            "myRegistry.azurecr.io/a:1",
+            "REGISTRY.EXAMPLE.COM/a:1",
+            "HOST:5000/a:1",
+        ] {
             assert_eq!(evidence(text), None, "{text}");
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::word::{self, Word};
-use crate::scan::keys;
+use crate::scan::{Evidence, keys};
 
 /// Maximum length of a key, and of the text between a key and its value.
 const LOOK_BYTES: usize = 128;
@@ -26,6 +26,10 @@ const CALLS_WITH_TAG: [&str; 5] =
 /// Methods of a container in Dagger, whose argument is an image if it has a tag: `container().from("a:1")`. Other
 /// objects have methods with these names too, as in `Buffer.from("user:secret")`.
 const CONTAINER_METHODS: [&str; 3] = ["from", "From", "from_"];
+
+/// Programs whose option `--image` is that of a virtual machine or of a system container.
+const MACHINE_PROGRAMS: [&str; 8] =
+    ["doctl", "hcloud", "incus", "limactl", "lxc", "multipass", "nova", "openstack"];
 
 /// Returns the image of the key or the call whose name contains the byte at `at`.
 pub(super) fn value_at(bytes: &[u8], at: usize) -> Option<Word> {
@@ -68,10 +72,34 @@ pub(super) fn value_at(bytes: &[u8], at: usize) -> Option<Word> {
         }
     };
     let found = complete(bytes, skip_type(bytes, start), style).filter(Word::has_version)?;
+    if is_ambiguous(bytes, &name, text) && Evidence::of_host(&found.image).is_none() {
+        return None;
+    }
     // A message such as "image: a:1" is not a key.
     let is_message =
         !quote && matches!(before, Some(b'"' | b'\'')) && bytes.get(found.range.end).copied() == before;
     (!is_message || bytes[at] == b'=').then_some(found)
+}
+
+/// Returns true for a name that often has other values, so that only a name with a host is an image: `container`,
+/// attributes of HTML such as `data-image`, `--from` outside of instructions, and `--image` of virtual machines.
+fn is_ambiguous(bytes: &[u8], name: &Range<usize>, text: &str) -> bool {
+    let before = &bytes[name.start.saturating_sub(LOOK_BYTES)..name.start];
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let has_word = |words: &[&str]| {
+        let mut parts = line.split(|byte| !byte.is_ascii_alphanumeric());
+        parts.any(|part| words.iter().any(|word| word.as_bytes() == part))
+    };
+    match text {
+        "--from" => !has_word(&["COPY", "ADD"]),
+        "--image" => has_word(&MACHINE_PROGRAMS),
+        _ => text.starts_with("data-") || is_container(text),
+    }
+}
+
+/// Returns true if the last part of a name is only the word `container`.
+fn is_container(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.trim_start_matches('-').eq_ignore_ascii_case("container"))
 }
 
 /// Returns the value of `--destination`, the option of builders such as kaniko, for the range of its name.
@@ -116,6 +144,11 @@ fn call(bytes: &[u8], name: &Range<usize>, text: &str, at: usize) -> Option<Word
         at = skip_blanks(bytes, bytes.len() - rest.len());
     }
     let found = complete(bytes, at, Style::Quoted)?;
+    // Other functions have these short names too, as in container("div").
+    let is_ambiguous = !is_image_call && (text == "image" || text == "container");
+    if is_ambiguous && Evidence::of_host(&found.image).is_none() {
+        return None;
+    }
     (is_image_call || found.has_version()).then_some(found)
 }
 

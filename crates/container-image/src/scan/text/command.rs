@@ -21,6 +21,7 @@ pub(super) struct CommandImages {
 /// Reads the command whose program has the name at `name`. Returns `None` if it is not a command.
 pub(super) fn read(bytes: &[u8], name: Range<usize>) -> Option<CommandImages> {
     let is_start = starts_command(&bytes[..name.start]);
+    let is_line_of_script = starts_line_of_script(bytes, &name);
     let program = std::str::from_utf8(&bytes[name.clone()]).ok()?.to_ascii_lowercase();
     let mut tokens = Tokens::after_program(bytes, name)?;
     let command = subcommand(bytes, &program, &mut tokens)?;
@@ -56,7 +57,7 @@ pub(super) fn read(bytes: &[u8], name: Range<usize>) -> Option<CommandImages> {
                     continue;
                 }
                 let image = image(bytes, &token);
-                let can_be_untagged = is_certain && options > 0;
+                let can_be_untagged = is_certain && (options > 0 || is_line_of_script);
                 let is_image =
                     |word: &Word| word.has_version() || (can_be_untagged && is_untagged_name(word, &token));
                 found.read.extend(image.filter(is_image));
@@ -181,6 +182,18 @@ fn is_untagged_name(word: &Word, token: &Token) -> bool {
     matches!(token.kind, TokenKind::Plain | TokenKind::Element)
         && !last.contains("image")
         && (!host.is_empty() || !last.contains('.'))
+}
+
+/// Returns true if a command starts a line of a text with `#!/bin/sh`, or follows a prompt: `$ docker run alpine`.
+/// Lines of other texts can be sentences: "docker run fails".
+fn starts_line_of_script(bytes: &[u8], name: &Range<usize>) -> bool {
+    let before = &bytes[name.start.saturating_sub(128)..name.start];
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let first = &bytes[..bytes.len().min(128)];
+    let first = first.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let is_script = first.starts_with(b"#!") && first.ends_with(b"sh");
+    let line = line.strip_suffix(b"sudo").unwrap_or(line).trim_ascii_end();
+    line == b"$" || (is_script && line.is_empty())
 }
 
 /// Returns the image of an argument.

@@ -64,6 +64,7 @@ fn other_syntaxes_are_not_references() {
         "git@github.com:acme/app.git user@host.com:a/b:1 actions/checkout@v4 github.com/a/b@v1.2.3",
         "/usr/bin/x:/usr/local ./data/app:1 ../a/b:2 ~/a/b:3 ./data:/data:ro data/app:/app:ro",
         "github.com/acme/app/main.go:12.34,15.2 github.com/acme/app/main.go:12 10.0.0.1/24:80 12/05:30 2026/11/21:08 C:/foo/bar:1 1:2/3:4",
+        "ACCOUNT.dkr.ecr.REGION.amazonaws.com/a:1 123456789012.dkr.ecr.REGION.amazonaws.com/a:1 HOST.acme.io/a:1",
         "gcr.io/acme/App:1 gcr.io/a/b: aws/codebuild/standard:7.0 image: aws/codebuild/standard:7.0",
         "gcr.io/a/b@sha256:123 gcr.io/a/b@sha1:8f4b7f84864484a7bf31766abe9204da3cbe65b3",
         "gcr.io/a/b:v gcr.io/a/b:tag docker pull image:tag gcr.io/a/b:x.y.z gcr.io/a/b:1.2…",
@@ -171,7 +172,6 @@ fn a_key_is_evidence() {
         "IMAGE ?= nginx:1.25",
         "{image: nginx:1.25}",
         "{ image: nginx:1.25, x: y }",
-        "container: nginx:1.25",
         "--image nginx:1.25 --x",
         "--image=nginx:1.25",
         "\"--image\", \"nginx:1.25\"",
@@ -214,6 +214,16 @@ fn a_key_is_evidence() {
     }
     check("ContainerImage.fromRegistry(\"amazon/sample\")", &["amazon/sample"]);
     for text in [
+        "container: quay.io/a/b:1",
+        "container(\"quay.io/a/b:1\")",
+        "<a data-image=\"quay.io/a/b:1\">",
+        "x --from quay.io/a/b:1",
+        "multipass launch --image quay.io/a/b:1",
+    ] {
+        check(text, &["quay.io/a/b:1"]);
+        assert_eq!(find(text.as_bytes())[0].evidence, Evidence::Field, "{text}");
+    }
+    for text in [
         "image: nginx",
         "image: registry.acme.example/a",
         "image: ghcr.io/acme/app",
@@ -242,6 +252,16 @@ fn a_key_is_evidence() {
         "vmImage: ubuntu:1",
         "background-image: url(a:1)",
         "$image: a:1x y",
+        "container: \"body:last-child\"",
+        "container('div:1')",
+        "image(\"a:1\")",
+        "image: \"div:hover\"",
+        "<div data-image=\"hero:2x\">",
+        "ogImage: \"foo/bar.png:2x\"",
+        "container: web:8080",
+        "rsync --from user:1",
+        "multipass launch --image jammy:22.04",
+        "image: ACCOUNT.dkr.ecr.REGION.amazonaws.com/a:1",
     ] {
         none(text);
     }
@@ -301,6 +321,13 @@ fn a_command_is_evidence() {
     check("docker pull nginx:1 redis:7 &&\ndocker rmi a/b:2", &["nginx:1", "redis:7", "a/b:2"]);
     check("docker run --rm -it -p 80:80 alpine sh -c 'x a:1'", &["alpine"]);
     check("RUN docker run -d --name=x acme/app && y", &["acme/app"]);
+    check(
+        "#!/bin/sh\ndocker run busybox\n  sudo podman run redis x\ndocker create nginx",
+        &["busybox", "redis", "nginx"],
+    );
+    check("#!/usr/bin/env bash\necho docker run redis\ndocker pull nginx\ndocker run my-image", &[]);
+    check("  $ docker run busybox\n$ sudo docker run nginx", &["busybox", "nginx"]);
+    check("#!/usr/bin/python\ndocker run busybox", &[]);
     check("kubectl -n a set image deploy/x a=b:1 c=d/e:2", &["b:1", "d/e:2"]);
     for text in [
         "docker run nginx",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::boundary;
-use crate::scan::{Evidence, RawReference};
+use crate::scan::{Evidence, RawReference, evidence};
 
 /// Maximum length of a run in bytes. A name has at most 255, a tag 128 and a SHA-512 digest 135. Longer runs are
 /// minified code or base64.
@@ -147,6 +147,28 @@ const SOURCE_EXTENSIONS: [&str; 22] = [
     "sh", "tf", "ts", "tsx", "yaml", "yml",
 ];
 
+/// Extensions of pictures. A scale such as `2x` can follow their names.
+const PICTURE_EXTENSIONS: [&str; 8] = ["avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"];
+
+/// Parts of selectors in CSS
+/// (<https://developer.mozilla.org/en-US/docs/Web/CSS/Pseudo-classes>), except words that can be tags.
+const PSEUDO_CLASSES: [&str; 14] = [
+    "active",
+    "checked",
+    "disabled",
+    "empty",
+    "first-child",
+    "first-of-type",
+    "focus",
+    "focus-visible",
+    "focus-within",
+    "hover",
+    "last-child",
+    "last-of-type",
+    "only-child",
+    "visited",
+];
+
 /// Tags in documentation, and the start of a tag in an expression.
 const PLACEHOLDERS: [&str; 5] = ["tag", "v", "version", "x.y", "x.y.z"];
 
@@ -165,13 +187,27 @@ fn is_other_syntax(image: &RawReference) -> bool {
     {
         return true;
     }
+    if image
+        .name
+        .split_once('/')
+        .is_some_and(|(host, _)| host.contains('.') && evidence::is_placeholder(host))
+    {
+        return true;
+    }
     let Some(tag) = image.tag.as_deref() else { return false };
     let last = image.name.rsplit('/').next().unwrap_or_default();
     let is_source = image.digest.is_none()
         && only_digits(tag)
         && Evidence::of_host(image) != Some(Evidence::Registry)
         && last.rsplit_once('.').is_some_and(|(_, extension)| SOURCE_EXTENSIONS.contains(&extension));
+    let is_file = image.digest.is_none()
+        && Evidence::of_host(image) != Some(Evidence::Registry)
+        && last.rsplit_once('.').is_some_and(|(_, extension)| PICTURE_EXTENSIONS.contains(&extension));
+    // A selector of CSS, such as div:hover.
+    let is_selector = image.digest.is_none() && last == image.name && PSEUDO_CLASSES.contains(&tag);
     is_source
+        || is_file
+        || is_selector
         || TAINT_EFFECTS.contains(&tag)
         || PLACEHOLDERS.iter().any(|placeholder| tag.eq_ignore_ascii_case(placeholder))
 }
