@@ -14,6 +14,7 @@ mod scalar;
 mod spelling;
 mod structure;
 mod template;
+mod terraform;
 mod text;
 
 use std::path::Path;
@@ -83,6 +84,7 @@ pub(crate) fn scan(path: &Path, bytes: &[u8]) -> Scan {
     }
     let as_text = || {
         let mut images = text::find(bytes);
+        terraform::add(path, bytes, &mut images);
         outputs::remove(path, bytes, &mut images);
         Scan { images, ..Scan::default() }
     };

@@ -8,7 +8,7 @@ use super::ImageMatch;
 
 /// Place of an image after a word.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     /// A string or a list after `=`, in a call, or after a blank: `tags = ["a:1"]`, `set("a:1")`.
     Value,
     /// A block in braces, also after labels in quotes.
@@ -79,7 +79,7 @@ pub(super) fn remove(path: &Path, bytes: &[u8], images: &mut Vec<ImageMatch>) {
 }
 
 /// Returns the places after a word, in file order and without overlap.
-fn ranges(bytes: &[u8], word: &str, place: Place) -> Vec<Range<usize>> {
+pub(super) fn ranges(bytes: &[u8], word: &str, place: Place) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for start in memchr::memmem::find_iter(bytes, word) {
         let end = start + word.len();
@@ -102,8 +102,9 @@ fn ranges(bytes: &[u8], word: &str, place: Place) -> Vec<Range<usize>> {
     ranges
 }
 
-fn skip_space(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+pub(super) fn skip_space(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
 fn value(bytes: &[u8], at: usize) -> Option<Range<usize>> {
@@ -118,8 +119,17 @@ fn value(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     }
 }
 
+/// Maximum length in bytes of the label of a block.
+const MAX_LABEL_BYTES: usize = 128;
+
 fn block(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let open = skip_space(bytes, at);
+    let mut open = skip_space(bytes, at);
+    for _ in 0..2 {
+        if bytes.get(open) == Some(&b'"') {
+            let label = bytes[open + 1..].iter().take(MAX_LABEL_BYTES);
+            open = skip_space(bytes, open + label.take_while(|byte| **byte != b'"').count() + 2);
+        }
+    }
     (bytes.get(open) == Some(&b'{')).then(|| open..end_of_expression(bytes, open))
 }
 
@@ -161,7 +171,7 @@ fn end_of_line(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// Returns the end of a string, of a group in brackets, or of the line.
-fn end_of_expression(bytes: &[u8], start: usize) -> usize {
+pub(super) fn end_of_expression(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut quote = None;
     let mut at = start;
