@@ -55,7 +55,7 @@ pub(crate) struct Imported {
 /// Imports files.
 ///
 /// # Errors
-/// One line for each error: an unreadable file, or files without any image.
+/// One line for each error: an unreadable file, a text that is no list, or files without any image for the list.
 pub(crate) fn import(files: &[File], format: Option<Format>) -> Result<Imported, Vec<String>> {
     let mut errors = Vec::new();
     let mut images = Vec::new();
@@ -74,10 +74,18 @@ pub(crate) fn import(files: &[File], format: Option<Format>) -> Result<Imported,
     if !errors.is_empty() {
         return Err(errors);
     }
-    if images.is_empty() && omissions.is_empty() {
+    if images.is_empty() {
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let names = names.join(", ");
         let hint = if format.is_some() { "Check --format" } else { "Set --format if it is not recognized" };
-        return Err(vec![format!("no image was found in {}. {hint}.", names.join(", "))]);
+        return Err(vec![match omissions.as_slice() {
+            [] => format!("no image was found in {names}. {hint}."),
+            [one] => format!("the list would be empty. {}.", one.text),
+            [first, more @ ..] => {
+                let others = if more.len() == 1 { "other" } else { "others" };
+                format!("the list would be empty. {} ({} {others} omitted).", first.text, more.len())
+            }
+        }]);
     }
     let images = destinations::distinct(images, &mut omissions, &mut notes);
     if images.len() > MAX_ENTRIES {
@@ -124,8 +132,7 @@ fn read(file: &File, format: Option<Format>, found: &mut Found) -> Result<(), Ve
     };
     match format.or_else(|| format::of_text(&file.name, content)) {
         Some(Format::Lines) => {
-            lines::read(content, found);
-            return Ok(());
+            return lines::read(content, found).or_else(|(line, problem)| failed(line, problem));
         }
         Some(Format::Terraform) => {
             return terraform::read(content, found).or_else(|(line, problem)| failed(line, problem));

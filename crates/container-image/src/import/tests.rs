@@ -89,8 +89,44 @@ fn reads_words_and_lines() {
         ],
     );
     check(r#"["nginx:1", "redis:7"]"#, "- docker.io/library/nginx:1\n- docker.io/library/redis:7", &[]);
-    let errors = imported("Dear team, this is no list of images.\n", None).unwrap_err();
-    assert_eq!(errors, ["no image was found in file. Set --format if it is not recognized."]);
+    check("a/b:$TAG redis:7\n", LIST_WITH_VARIABLE, &[VARIABLE]);
+}
+
+const VARIABLE: &str = "file:1: the image was omitted: \"a/b:$TAG\" has the variable TAG without a default. Replace it, or import rendered files";
+const LIST_WITH_VARIABLE: &str = "# file:1: the image was omitted: \"a/b:$TAG\" has the variable TAG without a default. Replace it, or import rendered files\n- docker.io/library/redis:7";
+
+#[test]
+fn a_text_that_is_no_list_is_an_error() {
+    for (content, line, quoted) in [
+        ("Dear team, this is no list of images.\n", 1, "Dear team, this is no list of images."),
+        ("package main\n\nimport \"fmt\"\n", 1, "package main"),
+        ("nginx:1\nimport \"net/http\" // x\n", 2, "import 'net/http' // x"),
+        ("# syntax=docker/dockerfile:1\nFROM nginx:1\nCOPY a /b\n", 2, "FROM nginx:1"),
+        ("#!/bin/sh\nset -eu\ndocker pull nginx:1\n", 2, "set -eu"),
+    ] {
+        let expected = format!(
+            "file:{line}: the line is not a list of images: \"{quoted}\". To find the images in other files, use list --no-filename."
+        );
+        for format in [None, Some(Format::Lines)] {
+            assert_eq!(imported(content, format).unwrap_err().join("\n"), expected);
+        }
+    }
+}
+
+#[test]
+fn an_empty_list_is_an_error() {
+    for (content, problem) in [
+        (
+            "0a399eb16751\n",
+            "file:1: the image was omitted: \"0a399eb16751\" is an image ID without a repository. Add the reference.",
+        ),
+        (
+            "services:\n  a: {build: ., image: 'a:1'}\n  b: {build: ., image: 'b:1'}\n",
+            "file:2: services.a.image was omitted: \"a:1\" is built locally. Add it if a registry has it (1 other omitted).",
+        ),
+    ] {
+        assert_eq!(imported(content, None).unwrap_err(), [format!("the list would be empty. {problem}")]);
+    }
 }
 
 #[test]

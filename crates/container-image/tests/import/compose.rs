@@ -45,16 +45,25 @@ services:
   extended: {extends: {file: base.yaml, service: web}}
   same: {extends: {service: proxy}}
   proxy: {image: traefik, platform: arm64}
+  worker: {image: 'docker.io/acme/built:1', volumes: [{type: image, source: 'acme/built:1', target: /x}]}
+  next: {image: 'acme/built:2'}
 ";
     let built = "compose.yaml:3: services.built.image was omitted: \"acme/built:1\" is built locally. Add it if a \
                  registry has it";
-    let list = format!("images:\n  # {built}\n  - docker.io/library/traefik:latest\n");
+    let image = built.replace(":3: services.built.image", ":8: services.worker.image");
+    let image = image.replace("acme/built:1", "docker.io/acme/built:1");
+    let volume = built.replace(":3: services.built.image", ":8: services.worker.volumes");
+    let list = format!(
+        "images:\n  # {built}\n  # {image}\n  # {volume}\n  - docker.io/acme/built:2\n  - docker.io/library/traefik:latest\n"
+    );
     let notes = [
         "note: compose.yaml:1: include is not read. Import the included files, too.",
         &format!("note: {built}."),
         "note: compose.yaml:4: services.local.build is not copied: the image is built locally.",
         "note: compose.yaml:5: services.extended.extends is not read. Import the file, too.",
         "note: compose.yaml:7: services.proxy.platform is not a platform. All platforms are copied.",
+        &format!("note: {volume}."),
+        &format!("note: {image}."),
     ];
     check(&sandbox, "compose.yaml", file, &list, &notes).await;
 }
