@@ -53,6 +53,50 @@ async fn reports_invalid_usage_in_one_line() {
             "error: unexpected argument '--username' found. Tip: remove --username, because list makes no commit. For more information, try '--help'.\n",
         ),
         (
+            "copy -a a.example/a:1 b.example/b",
+            "error: unexpected argument '-a' found. Tip: all platforms are copied unless you pass --platform. For more information, try '--help'.\n",
+        ),
+        (
+            "copy --all a.example/a:1 b.example/b",
+            "error: unexpected argument '--all' found. Tip: all platforms are copied unless you pass --platform. For more information, try '--help'.\n",
+        ),
+        (
+            "copy -p linux/arm64 a.example/a:1 b.example/b",
+            "error: unexpected argument '-p' found. Tip: the option is --platform. For more information, try '--help'.\n",
+        ),
+        (
+            "copy --insecure a.example/a:1 b.example/b",
+            "error: unexpected argument '--insecure' found. Tip: --plain-http is for a registry without TLS, and --ca-file for one with a private CA. For more information, try '--help'.\n",
+        ),
+        (
+            "inspect --tls-verify=false a.example/a:1",
+            "error: unexpected argument '--tls-verify' found. Tip: --plain-http is for a registry without TLS, and --ca-file for one with a private CA. For more information, try '--help'.\n",
+        ),
+        (
+            "copy --src-creds me:planted a.example/a:1 b.example/b",
+            "error: unexpected argument '--src-creds' found. Tip: pass a file of docker login or skopeo login in --authfile. For more information, try '--help'.\n",
+        ),
+        (
+            "digest a.example/a:1",
+            "error: unrecognized subcommand 'digest'. Tip: the command inspect prints the digest of an image. For more information, try '--help'.\n",
+        ),
+        (
+            "ls a.example/a",
+            "error: unrecognized subcommand 'ls'. Tip: the command tags lists the tags of a repository. For more information, try '--help'.\n",
+        ),
+        (
+            "login a.example",
+            "error: unrecognized subcommand 'login'. Tip: credentials of docker login, podman login and skopeo login are used. For more information, try '--help'.\n",
+        ),
+        (
+            "pull a.example/a:1",
+            "error: unrecognized subcommand 'pull'. Tip: the command copy copies an image from one registry to another. For more information, try '--help'.\n",
+        ),
+        (
+            "push a.example/a:1",
+            "error: unrecognized subcommand 'push'. Tip: the command copy copies an image from one registry to another. For more information, try '--help'.\n",
+        ),
+        (
             "lst",
             "error: unrecognized subcommand 'lst'. Tip: a similar subcommand exists: 'list'. For more information, try '--help'.\n",
         ),

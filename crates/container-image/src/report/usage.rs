@@ -16,6 +16,46 @@ const QUOTE_CHARS: usize = 200;
 /// Exit code of invalid usage.
 const INVALID_USAGE: u8 = 2;
 
+/// Commands of docker, crane and skopeo, each with a tip.
+const OTHER_COMMANDS: [(&str, &str); 13] = [
+    ("config", "the command inspect prints the configuration of an image"),
+    ("cp", COPY),
+    ("digest", "the command inspect prints the digest of an image"),
+    ("images", "the command tags lists the tags of a repository, and list the images in files"),
+    ("list-tags", TAGS),
+    ("login", LOGIN),
+    ("logout", LOGIN),
+    ("ls", TAGS),
+    ("manifest", "the command inspect prints what an image contains"),
+    ("pull", COPY),
+    ("push", COPY),
+    ("tag", COPY),
+    ("validate", "the command verify compares copies with their sources"),
+];
+const COPY: &str = "the command copy copies an image from one registry to another";
+const TAGS: &str = "the command tags lists the tags of a repository";
+const LOGIN: &str = "credentials of docker login, podman login and skopeo login are used";
+
+/// Options of docker, crane and skopeo, each with its commands and a tip.
+const OTHER_OPTIONS: [(&[&str], &[&str], &str); 4] = [
+    (
+        &["copy", "sync"],
+        &["-a", "--all", "--multi-arch"],
+        "all platforms are copied unless you pass --platform",
+    ),
+    (&["copy", "inspect", "pin", "sync", "update"], &["-p"], "the option is --platform"),
+    (
+        &["copy", "inspect", "pin", "plan", "sync", "tags", "update", "verify"],
+        &["--insecure", "--tls-verify", "--src-tls-verify", "--dest-tls-verify", "--insecure-registry"],
+        "--plain-http is for a registry without TLS, and --ca-file for one with a private CA",
+    ),
+    (
+        &["copy", "inspect", "pin", "plan", "sync", "tags", "update", "verify"],
+        &["--creds", "--src-creds", "--dest-creds", "--registry-token", "--src-authfile", "--dest-authfile"],
+        "pass a file of docker login or skopeo login in --authfile",
+    ),
+];
+
 /// Prints errors of arguments and of files in them. Nothing was sent.
 pub(crate) fn invalid(lines: &[String]) -> ExitCode {
     for line in lines {
@@ -61,6 +101,11 @@ fn own_tip(error: &clap::Error) -> Option<String> {
     // Options in front of the command have no value.
     let mut arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let command = arguments.find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
+        return OTHER_COMMANDS.iter().find(|(other, _)| other == name).map(|(_, tip)| (*tip).to_owned());
+    }
     let argument = match (error.kind(), error.get(ContextKind::InvalidArg)?) {
         (ErrorKind::UnknownArgument, ContextValue::String(argument)) => argument,
         (ErrorKind::MissingRequiredArgument, ContextValue::Strings(missing))
@@ -84,7 +129,12 @@ fn own_tip(error: &clap::Error) -> Option<String> {
         ("list", "--commit" | "--email" | "--username") => {
             Some(format!("remove {argument}, because list makes no commit"))
         }
-        _ => None,
+        (command, option) => {
+            let is_same = |(commands, options, _): &&(&[&str], &[&str], &str)| {
+                commands.contains(&command) && options.contains(&option)
+            };
+            OTHER_OPTIONS.iter().find(is_same).map(|(_, _, tip)| (*tip).to_owned())
+        }
     }
 }
 
