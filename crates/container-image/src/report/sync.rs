@@ -209,10 +209,11 @@ impl<'a> SyncReport<'a> {
             },
             (1, _) if self.totals.failed == 0 => "the report was not written".into(),
             (1, _) => format!("{} failed", image_count(self.totals.failed)),
-            (3, _) => format!(
-                "{} differ from the source; nothing was written",
-                image_count(self.totals.differences())
-            ),
+            (3, _) => {
+                let images = self.totals.differences();
+                let verb = if images == 1 { "differs" } else { "differ" };
+                format!("{} {verb} from the source; nothing was written", image_count(images))
+            }
             _ => "interrupted".into(),
         }
     }

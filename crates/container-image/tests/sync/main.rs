@@ -115,6 +115,7 @@ async fn a_moved_tag_is_copied_and_check_reports_it_before_without_a_pull() {
     let missing = sandbox.run(&by_digest).await;
     assert_eq!(missing.code, Some(3), "{missing:?}");
     assert!(missing.stdout.starts_with("+ docker.io/library/nginx@"), "{}", missing.stdout);
+    assert!(missing.stdout.ends_with("exit code 3: 1 image differs from the source; nothing was written\n"));
     assert_eq!(sandbox.emulator.log().pulls(sandbox.emulator.log().start()), 0);
 
     assert_eq!(sandbox.run("sync nginx:1 redis:7 --to MIRROR").await.code, Some(0));
