@@ -64,7 +64,7 @@ pub(crate) fn print(text: &str, state: &str) -> ExitCode {
     exit_code_of(writeln!(stdout, "{text}").and_then(|()| stdout.flush()), state)
 }
 
-/// Prints bytes to stdout, like [`print`].
+/// Prints bytes to stdout, like [`print()`].
 pub(crate) fn print_bytes(bytes: &[u8]) -> ExitCode {
     let mut stdout = io::stdout().lock();
     exit_code_of(stdout.write_all(bytes).and_then(|()| stdout.flush()), "")

@@ -13,7 +13,8 @@ async fn the_new_settings_are_a_diff_for_all_platforms() {
     let (sandbox, repository) = sandbox().await;
     let output = plan(&sandbox, &template("[ENV A=1, RUN mkdir -p /data]"), "").await;
     assert_eq!(output.code, Some(0), "{output:?}");
-    let header = "--- a/Image (linux/amd64, linux/arm64)\n+++ b/Image (linux/amd64, linux/arm64)\n";
+    // A tab ends a name with spaces, as in git.
+    let header = "--- a/Image (linux/amd64, linux/arm64)\t\n+++ b/Image (linux/amd64, linux/arm64)\t\n";
     assert!(output.stdout.contains(header), "{}", output.stdout);
     for part in ["+      \"A=1\"\n", "+    \"ENV A=1\",\n", "+    \"RUN mkdir -p /data\"\n"] {
         assert_eq!(output.stdout.matches(part).count(), 1, "{part}: {}", output.stdout);
@@ -63,7 +64,7 @@ async fn lists_and_unknown_lines_are_planned_too() {
         .create_repository(&sandbox.emulator.repository_arn("m/acme/app"), aws_emulator::Mutability::Mutable);
     let output = sandbox.run(&format!("plan list.yaml --to {to}")).await;
     assert_eq!(output.code, Some(0), "{output:?}");
-    let header = "+++ b/list.yaml:2 (linux/amd64, linux/arm64)\n";
+    let header = "+++ b/list.yaml:2 (linux/amd64, linux/arm64)\t\n";
     assert!(
         output.stdout.contains(header) && output.stdout.contains("+    \"User\": \"1000\"\n"),
         "{output:?}"

@@ -1,6 +1,6 @@
 //! Files in YAML and JSON that are no CloudFormation templates.
 //!
-//! The [`format`] decides which values hold an image. All other strings and the comments are searched as plain
+//! The [`mod@format`] decides which values hold an image. All other strings and the comments are searched as plain
 //! text. Keys, tags, anchors and aliases are never images.
 
 mod comments;

@@ -1,7 +1,7 @@
 //! Finds references in text of any syntax.
 //!
 //! A reference needs evidence. The host of a registry is evidence, and so is a [key](assignment) or a
-//! [command](command) that takes an image. A tag or a digest is required, except after a few keys. URLs, ARNs,
+//! [command] that takes an image. A tag or a digest is required, except after a few keys. URLs, ARNs,
 //! texts that an expression continues, and names of images that a command writes are skipped.
 //! docs/references.md has the tables for users.
 
