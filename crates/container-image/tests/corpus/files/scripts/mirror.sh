@@ -13,3 +13,4 @@ for one in registry.k8s.io/coredns/coredns:v1.11.3 quay.io/coreos/etcd:v3.5.15 "
   crane copy "$one" "$target/${one#*/}"
 done
 aws s3 sync s3://acme-mirror/images:latest . && echo "done at $(date +%H:%M)"
+echo "$TOOLS mirrored $image"
