@@ -71,7 +71,9 @@ fn entry(bytes: &[u8], body: &Range<usize>, name: &str) -> Option<usize> {
     while at < body.end {
         match bytes[at] {
             b'{' | b'[' | b'(' | b'"' => at = outputs::end_of_expression(bytes, at),
-            b'#' => at += memchr::memchr(b'\n', &bytes[at..]).unwrap_or(bytes.len()),
+            b'#' | b'/' if is_comment(&bytes[at..]) => {
+                at += memchr::memchr(b'\n', &bytes[at..]).unwrap_or(bytes.len());
+            }
             byte if is_name(&&byte) => {
                 let end = at + bytes[at..body.end].iter().take_while(is_name).count();
                 if bytes[at..end] == *name.as_bytes() {
@@ -83,6 +85,10 @@ fn entry(bytes: &[u8], body: &Range<usize>, name: &str) -> Option<usize> {
         }
     }
     None
+}
+
+fn is_comment(rest: &[u8]) -> bool {
+    rest.starts_with(b"#") || rest.starts_with(b"//")
 }
 
 /// Returns the content of the string in an assignment.
@@ -126,6 +132,7 @@ mod tests {
             &["nginx:1.27.0"],
         );
         check("variable \"image\" { default = \"ghcr.io/acme/a:1\" }", &["ghcr.io/acme/a:1"]);
+        check("variable \"image\" {\n  // The default\n  default = \"redis:7\"\n}", &["redis:7"]);
         check("resource \"docker_image\" \"a\" {\n  name = \"redis:7.4\"\n}", &["redis:7.4"]);
         check("data \"docker_registry_image\" \"a\" { name = \"postgres:16\" }", &["postgres:16"]);
         check("set {\n  name  = \"sidecar.image\"\n  value = \"busybox:1.36\"\n}", &["busybox:1.36"]);
