@@ -99,18 +99,18 @@ impl TagState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn owner(name: &str) -> Owner {
+    pub(in crate::state_table) fn owner(name: &str) -> Owner {
         Owner::of_resource("arn:stack", name)
     }
 
-    fn copy(time: u64, name: &str, content: &str) -> CopyRecord {
+    pub(in crate::state_table) fn copy(time: u64, name: &str, content: &str) -> CopyRecord {
         CopyRecord::new(time, owner(name), Digest::of(content.as_bytes()))
     }
 
-    fn state() -> TagState {
+    pub(in crate::state_table) fn state() -> TagState {
         TagState::new("host/app:1")
     }
 

@@ -181,18 +181,7 @@ impl TagState {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn owner(name: &str) -> Owner {
-        Owner::of_resource("arn:stack", name)
-    }
-
-    fn copy(time: u64, name: &str, content: &str) -> CopyRecord {
-        CopyRecord::new(time, owner(name), Digest::of(content.as_bytes()))
-    }
-
-    fn state() -> TagState {
-        TagState::new("host/app:1")
-    }
+    use crate::state_table::copies::tests::{copy, owner, state};
 
     #[test]
     fn a_delete_of_the_same_second_wins_over_a_copy() {
